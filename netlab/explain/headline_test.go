@@ -1,0 +1,110 @@
+package explain
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+const ms = raft.Time(time.Millisecond)
+
+// lab is five nodes of which S1 leads term 7 and all follow.
+func lab(change func(*View)) View {
+	v := View{Now: 1000 * ms}
+	for id := raft.NodeID(1); id <= 5; id++ {
+		v.Nodes = append(v.Nodes, Node{ID: id, Term: 7, Leader: 1, Last: 43, Commit: 43, TimerEnd: 1200*ms + raft.Time(id)*ms})
+	}
+	v.Nodes[0].Role = raft.Leader
+	if change != nil {
+		change(&v)
+	}
+	return v
+}
+
+// wall lets frames pass inside {2 4} and inside {1 3 5} only.
+func wall(a, b raft.NodeID) bool { return a%2 == b%2 }
+
+func votes(from ...raft.NodeID) []raft.Vote {
+	var v []raft.Vote
+	for _, id := range from {
+		v = append(v, raft.Vote{From: id, Granted: true})
+	}
+	return v
+}
+
+func TestHeadline(t *testing.T) {
+	tests := []struct {
+		name string
+		view View
+		want string
+	}{
+		{"a whole lab with a leader", lab(nil),
+			"S1 leads term 7, all 5 nodes follow."},
+		{"held is said first", lab(func(v *View) { v.Held = true }),
+			"The lab clock is held: nothing moves, nothing is lost. S1 leads term 7, all 5 nodes follow."},
+		{"a leader behind a wall cannot commit", lab(func(v *View) {
+			v.Open = wall
+			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Leader = raft.Leader, 6, 2
+			v.Nodes[3].Term, v.Nodes[3].Leader = 6, 2
+		}), "S1 leads term 7 with 3 of 5 nodes behind it. S2 still claims term 6, but it reaches only 2 of 5 nodes: nothing it accepts can commit."},
+		{"a dead follower is named", lab(func(v *View) { v.Nodes[2].Dead = true }),
+			"S1 leads term 7 with 4 of 5 nodes behind it. S3 is dead."},
+		{"a follower far behind is named", lab(func(v *View) { v.Nodes[3].Last = 10 }),
+			"S1 leads term 7, all 5 nodes follow. S4 is 33 entries behind."},
+		{"one message behind is no news", lab(func(v *View) { v.Nodes[3].Last = 42 }),
+			"S1 leads term 7, all 5 nodes follow."},
+		{"killed leader, timers running", lab(func(v *View) {
+			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
+		}), "S1, leader of term 7, was killed 310 ms ago. No leader: S2's election timer runs out first, in 202 ms."},
+		{"killed leader, one candidate", lab(func(v *View) {
+			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
+			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 2)
+		}), "S1, leader of term 7, was killed 310 ms ago. S4 stands in term 8 and has 2 of 5 votes, 3 win."},
+		{"a split vote gives the tally", lab(func(v *View) {
+			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
+			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
+			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5)
+		}), "S2 and S4 stand in term 8: 2 to 2 votes, 3 win."},
+		{"a candidate of an older term has lost already", lab(func(v *View) {
+			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
+			v.Nodes[1].Role, v.Nodes[1].Term = raft.Candidate, 8
+			v.Nodes[3].Role, v.Nodes[3].Term = raft.Candidate, 9
+		}), "S4 stands in term 9, which overrides S2's candidacy in term 8."},
+		{"too few nodes run", lab(func(v *View) {
+			for _, i := range []int{0, 1, 2} {
+				v.Nodes[i].Dead, v.Nodes[i].Since = true, 0
+			}
+		}), "S1, leader of term 7, was killed 1.0 s ago. No leader is possible: 2 of 5 nodes run, 3 are needed. S1, S2 and S3 are dead."},
+		{"nobody runs", lab(func(v *View) {
+			for i := range v.Nodes {
+				v.Nodes[i].Dead = true
+			}
+		}), "No node runs. S1, S2, S3, S4 and S5 are dead."},
+		{"walls leave no majority anywhere", lab(func(v *View) {
+			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
+			v.Open = func(a, b raft.NodeID) bool { return false }
+		}), "No leader is possible: at most 1 of 5 nodes can talk to each other, 3 are needed."},
+		{"the only leader cannot commit", lab(func(v *View) {
+			v.Open = func(a, b raft.NodeID) bool { return a != 1 && b != 1 }
+		}), "No leader: S1's election timer runs out first, in 201 ms. S1 still claims term 7, but it reaches only 1 of 5 nodes: nothing it accepts can commit."},
+		{"a cut-off candidate does not hide the leader", lab(func(v *View) {
+			v.Open = func(a, b raft.NodeID) bool { return a != 5 && b != 5 }
+			v.Nodes[4].Role, v.Nodes[4].Leader = raft.PreCandidate, 0
+		}), "S1 leads term 7 with 4 of 5 nodes behind it. S5 stands, but it reaches only 1 of 5 nodes and cannot win."},
+		{"a new leader nobody has heard of", lab(func(v *View) {
+			for i := range v.Nodes {
+				v.Nodes[i].Leader = 0
+			}
+		}), "S1 has won term 7; 1 of 5 nodes have heard of it so far."},
+		{"nothing was ever reported", View{Nodes: []Node{{ID: 1}, {ID: 2}, {ID: 3}}}, "No leader yet."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := strings.Join(Headline(tt.view), " "); got != tt.want {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}

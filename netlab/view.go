@@ -1,0 +1,47 @@
+package netlab
+
+import (
+	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// View is the part of the status that [explain.Headline] speaks of.
+func (s *Status) View() explain.View {
+	shut := make(map[[2]int]bool)
+	for _, l := range s.Links {
+		if l.Cut || l.Wall {
+			shut[[2]int{l.From, l.To}] = true
+		}
+	}
+	v := explain.View{
+		Now:  raft.Time(s.Clock.LabNS),
+		Held: s.Clock.Held,
+		Open: func(a, b raft.NodeID) bool { return !shut[[2]int{int(a), int(b)}] },
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		e := explain.Node{
+			ID: raft.NodeID(n.ID), Dead: n.State == StateDead, Paused: n.State == StatePaused,
+			Role: roleOf(n.Role), Term: raft.Term(n.Term), Leader: raft.NodeID(n.Leader),
+			Last: raft.Index(n.LastIndex), Commit: raft.Index(n.Commit),
+			TimerEnd: raft.Time(n.TimerEndNS), Since: raft.Time(n.StateNS),
+		}
+		for _, b := range n.Votes {
+			e.Votes = append(e.Votes, raft.Vote{From: raft.NodeID(b.From), Granted: b.Granted})
+		}
+		v.Nodes = append(v.Nodes, e)
+	}
+	return v
+}
+
+func roleOf(name string) raft.Role {
+	switch name {
+	case RoleLeader:
+		return raft.Leader
+	case RoleCandidate:
+		return raft.Candidate
+	case RolePreCandidate:
+		return raft.PreCandidate
+	}
+	return raft.Follower
+}
