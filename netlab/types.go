@@ -1,6 +1,10 @@
 package netlab
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Schemas name the shape of every JSON object that leaves the lab. Fields are
 // added, never renamed; a break raises the number.
@@ -27,8 +31,8 @@ type Status struct {
 	Timing     Timing       `json:"timing"`
 	Partition  [][]int      `json:"partition"` // [] when whole
 	Unsafe     []string     `json:"unsafe"`
-	Nodes      []NodeStatus `json:"nodes"`
-	Links      []LinkStatus `json:"links"`
+	Nodes      []NodeStatus `json:"nodes"` // ascending by ID
+	Links      []LinkStatus `json:"links"` // ascending by From, To
 	Load       *LoadStatus  `json:"load,omitempty"` // while background writes run
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"` // the status includes all events up to this id
@@ -375,6 +379,55 @@ type LabChange struct {
 	Load       *LoadStatus `json:"load,omitempty"`
 	Violations []Violation `json:"violations"`
 	LastEvent  uint64      `json:"last_event"`
+}
+
+// Apply folds u into s. It replaces elements and never writes through what u
+// or an earlier Update brought, so a shallow copy of s with cloned Nodes and
+// Links stays as it is.
+func (s *Status) Apply(u Update) {
+	if u.Status != nil {
+		*s = *u.Status
+		s.Nodes, s.Links = slices.Clone(s.Nodes), slices.Clone(s.Links)
+	}
+	if c := u.Lab; c != nil {
+		s.Term, s.Leader, s.Commit = c.Term, c.Leader, c.Commit
+		s.Clock, s.Partition, s.Load = c.Clock, c.Partition, c.Load
+		s.Violations, s.LastEvent = c.Violations, c.LastEvent
+	}
+	for _, n := range u.Nodes {
+		i, found := slices.BinarySearchFunc(s.Nodes, n.ID, func(m NodeStatus, id int) int { return cmp.Compare(m.ID, id) })
+		if found {
+			s.Nodes[i] = n
+		} else {
+			s.Nodes = slices.Insert(s.Nodes, i, n)
+		}
+	}
+	for _, l := range u.Links {
+		i, found := slices.BinarySearchFunc(s.Links, l, func(a, b LinkStatus) int {
+			return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+		})
+		if found {
+			s.Links[i] = l
+		} else {
+			s.Links = slices.Insert(s.Links, i, l)
+		}
+	}
+	if n := len(u.Events); n > 0 {
+		s.LastEvent = max(s.LastEvent, u.Events[n-1].ID)
+	}
+}
+
+// StreamOptions says what a stream carries beside the status and the events.
+type StreamOptions struct {
+	Frames  bool `json:"frames,omitempty"`   // the frames in the network too
+	EveryMS int  `json:"every_ms,omitempty"` // at most one update in so many milliseconds of real time; 0 is 50
+}
+
+// EventQuery picks events from the store.
+type EventQuery struct {
+	After   uint64 `json:"after,omitempty"`    // only those with a higher id
+	SinceNS int64  `json:"since_ns,omitempty"` // only those at or after this lab time
+	Limit   int    `json:"limit,omitempty"`    // the newest so many, oldest first; 0 is all
 }
 
 // Info is one lab of this machine, as `raftlab ls` lists them.
