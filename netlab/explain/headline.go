@@ -282,7 +282,7 @@ func (v View) election() []string {
 	}
 	var first Node
 	for _, n := range v.Nodes {
-		if n.runs() && n.TimerEnd > 0 && (first.ID == 0 || n.TimerEnd < first.TimerEnd) {
+		if n.runs() && n.Role != raft.Leader && n.TimerEnd > 0 && (first.ID == 0 || n.TimerEnd < first.TimerEnd) {
 			first = n
 		}
 	}

@@ -88,7 +88,7 @@ func TestHeadline(t *testing.T) {
 		}), "No leader is possible: at most 1 of 5 nodes can talk to each other, 3 are needed."},
 		{"the only leader cannot commit", lab(func(v *View) {
 			v.Open = func(a, b raft.NodeID) bool { return a != 1 && b != 1 }
-		}), "No leader: S1's election timer runs out first, in 201 ms. S1 still claims term 7, but it reaches only 1 of 5 nodes: nothing it accepts can commit."},
+		}), "No leader: S2's election timer runs out first, in 202 ms. S1 still claims term 7, but it reaches only 1 of 5 nodes: nothing it accepts can commit."},
 		{"a cut-off candidate does not hide the leader", lab(func(v *View) {
 			v.Open = func(a, b raft.NodeID) bool { return a != 5 && b != 5 }
 			v.Nodes[4].Role, v.Nodes[4].Leader = raft.PreCandidate, 0

@@ -1,0 +1,318 @@
+// Package cond is the condition language of `wait` and `expect`:
+// github.com/expr-lang/expr over a lab's status.
+//
+//	leader == 3
+//	S1.term >= 2
+//	count(nodes, .role == "leader") == 2
+//	all(nodes, .commit == 7)
+//	S4.terms == "1114455666"
+//	kv("x") == "1"
+//
+// Three plain words stand for the common ones: leader, quorum, converged. It
+// knows no lab: it is given an [Env].
+package cond
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/vm"
+)
+
+// maxNodes is how many of S1, S2, … a condition may name.
+const maxNodes = 21
+
+// maxLength bounds a condition's text.
+const maxLength = 4096
+
+// Words are the plain words and what each stands for.
+var Words = map[string]string{
+	"leader":    `leader != 0`,
+	"quorum":    `leader != 0 && count(nodes, .state == "up" && .leader == leader && .term == term) >= quorum`,
+	"converged": `leader != 0 && all(nodes, .state != "up" || (.last_index == last_index && .commit == last_index && .applied == last_index))`,
+}
+
+// Env is what a condition speaks of: one moment of a lab. Names in conditions
+// are those of status JSON.
+type Env struct {
+	Leader, Term, Commit, Quorum int
+	Held                         bool
+	Rate                         float64
+	LabNS                        int
+	Partition                    [][]int
+	Nodes                        []Node // ascending by ID
+	Links                        []Link
+	Violations                   []Violation
+	// KV reads a key through the log; "" when it is missing. nil: not available.
+	KV func(key string) (string, error)
+}
+
+// Node is one node of an Env.
+type Node struct {
+	ID        int    `expr:"id"`
+	State     string `expr:"state"`
+	Role      string `expr:"role"`
+	Term      int    `expr:"term"`
+	Vote      int    `expr:"vote"`
+	Leader    int    `expr:"leader"`
+	LastIndex int    `expr:"last_index"`
+	LastTerm  int    `expr:"last_term"`
+	Commit    int    `expr:"commit"`
+	Applied   int    `expr:"applied"`
+	Pending   int    `expr:"pending"`
+	Starts    int    `expr:"starts"`
+	Terms     string `expr:"terms"` // the log's terms, a digit an entry, or with dots from term 10 on
+}
+
+// Link is one directed link of an Env.
+type Link struct {
+	From      int     `expr:"from"`
+	To        int     `expr:"to"`
+	Cut       bool    `expr:"cut"`
+	Wall      bool    `expr:"wall"`
+	DelayMS   float64 `expr:"delay_ms"`
+	JitterMS  float64 `expr:"jitter_ms"`
+	Loss      float64 `expr:"loss"`
+	Sent      int     `expr:"sent"`
+	Delivered int     `expr:"delivered"`
+	Dropped   int     `expr:"dropped"`
+}
+
+// Violation is one broken promise of an Env.
+type Violation struct {
+	Property string `expr:"property"`
+	Term     int    `expr:"term"`
+	Index    int    `expr:"index"`
+}
+
+// SyntaxError says what is wrong with a condition, and from which column on.
+type SyntaxError struct {
+	Cond   string
+	Column int // from 1
+	Reason string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("condition %q, column %d: %s", e.Cond, e.Column, e.Reason)
+}
+
+// Cond is a compiled condition. It may be evaluated from several goroutines.
+type Cond struct {
+	src     string
+	program *vm.Program
+	speaks  []string // "leader", "S1.term", "nodes.role": what it looks at, in order
+}
+
+// Compile reads a condition. What it names and how it compares is checked
+// here; the error is a *SyntaxError.
+func Compile(src string) (*Cond, error) {
+	src = strings.TrimSpace(src)
+	if src == "" {
+		return nil, &SyntaxError{src, 1, "it is empty; try: leader, quorum, converged, or leader == 3"}
+	}
+	if len(src) > maxLength {
+		return nil, &SyntaxError{src[:40] + "…", maxLength, fmt.Sprintf("it is longer than %d bytes", maxLength)}
+	}
+	text := src
+	if w, ok := Words[src]; ok {
+		text = w
+	}
+	shape := Env{KV: func(string) (string, error) { return "", nil }}
+	for id := 1; id <= maxNodes; id++ {
+		shape.Nodes = append(shape.Nodes, Node{ID: id})
+	}
+	program, err := expr.Compile(text, expr.Env(shape.names()), expr.AsBool())
+	if err != nil {
+		return nil, syntaxError(src, err)
+	}
+	tree, err := parser.Parse(text)
+	if err != nil {
+		return nil, syntaxError(src, err)
+	}
+	return &Cond{src: src, program: program, speaks: spoken(tree.Node)}, nil
+}
+
+func syntaxError(src string, err error) *SyntaxError {
+	var at *file.Error
+	if errors.As(err, &at) {
+		return &SyntaxError{src, at.Column + 1, at.Message}
+	}
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	return &SyntaxError{src, 1, reason}
+}
+
+// String is the condition as it was written.
+func (c *Cond) String() string { return c.src }
+
+// UsesKV tells whether evaluating reads keys, which costs an operation each.
+func (c *Cond) UsesKV() bool {
+	for _, s := range c.speaks {
+		if s == "kv" {
+			return true
+		}
+	}
+	return false
+}
+
+// Eval tells whether the condition holds in env. It fails when the condition
+// names a node that env does not have, or when reading a key failed.
+func (c *Cond) Eval(env *Env) (bool, error) {
+	names := env.names()
+	for _, s := range c.speaks {
+		name, _, _ := strings.Cut(s, ".")
+		if _, ok := names[name]; !ok && isNode(name) {
+			return false, fmt.Errorf("condition %q: %s is not in this lab, it has S1 to S%d", c.src, name, len(env.Nodes))
+		}
+	}
+	out, err := expr.Run(c.program, names)
+	if err != nil {
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return false, fmt.Errorf("condition %q: %s", c.src, reason)
+	}
+	return out.(bool), nil
+}
+
+func isNode(name string) bool {
+	return len(name) > 1 && name[0] == 'S' && strings.Trim(name[1:], "0123456789") == ""
+}
+
+// names is env as the expression sees it.
+func (env *Env) names() map[string]any {
+	last := 0
+	for _, n := range env.Nodes {
+		if n.ID == env.Leader {
+			last = n.LastIndex
+		}
+	}
+	m := map[string]any{
+		"leader": env.Leader, "term": env.Term, "commit": env.Commit, "quorum": env.Quorum,
+		"held": env.Held, "rate": env.Rate, "lab_ns": env.LabNS, "last_index": last,
+		"partition": env.Partition, "nodes": env.Nodes, "links": env.Links, "violations": env.Violations,
+		"kv": func(key string) (string, error) {
+			if env.KV == nil {
+				return "", errors.New("keys can't be read here")
+			}
+			return env.KV(key)
+		},
+	}
+	for _, n := range env.Nodes {
+		m[fmt.Sprintf("S%d", n.ID)] = n
+	}
+	return m
+}
+
+// Seen says how the things the condition speaks of are in env, for the
+// sentence that tells why it does not hold: "leader 0; role S1 follower, S2
+// candidate".
+func (c *Cond) Seen(env *Env) string {
+	names := env.names()
+	var out []string
+	for _, s := range c.speaks {
+		name, field, _ := strings.Cut(s, ".")
+		value, ok := names[name]
+		switch {
+		case !ok || name == "kv":
+			continue
+		case name == "nodes" && field != "":
+			var each []string
+			for _, n := range env.Nodes {
+				each = append(each, fmt.Sprintf("S%d %v", n.ID, n.field(field)))
+			}
+			out = append(out, field+" "+strings.Join(each, ", "))
+		case isNode(name):
+			if field == "" {
+				continue
+			}
+			out = append(out, fmt.Sprintf("%s %v", s, value.(Node).field(field)))
+		case name == "violations":
+			out = append(out, fmt.Sprintf("%d violations", len(env.Violations)))
+		case name == "nodes" || name == "links":
+			continue
+		default:
+			out = append(out, fmt.Sprintf("%s %v", name, value))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+func (n Node) field(name string) any {
+	switch name {
+	case "id":
+		return n.ID
+	case "state":
+		return n.State
+	case "role":
+		return n.Role
+	case "term":
+		return n.Term
+	case "vote":
+		return n.Vote
+	case "leader":
+		return n.Leader
+	case "last_index":
+		return n.LastIndex
+	case "last_term":
+		return n.LastTerm
+	case "commit":
+		return n.Commit
+	case "applied":
+		return n.Applied
+	case "pending":
+		return n.Pending
+	case "starts":
+		return n.Starts
+	case "terms":
+		return n.Terms
+	}
+	return "?"
+}
+
+// spoken lists what an expression looks at, each once, in reading order.
+func spoken(root ast.Node) []string {
+	v := &speech{at: make(map[string]int), member: make(map[ast.Node]bool)}
+	ast.Walk(&root, v)
+	var out []string
+	for s := range v.at {
+		if _, ok := v.at[s+"."]; !ok {
+			out = append(out, s)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return v.at[out[i]] < v.at[out[j]] })
+	return out
+}
+
+type speech struct {
+	at     map[string]int
+	member map[ast.Node]bool
+}
+
+// Visit sees children before their parents (ast.Walk is post-order).
+func (v *speech) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		v.add(n.Value, n.Location().From)
+	case *ast.MemberNode:
+		property, ok := n.Property.(*ast.StringNode)
+		if !ok {
+			return
+		}
+		switch base := n.Node.(type) {
+		case *ast.PointerNode:
+			v.add("nodes."+property.Value, n.Location().From)
+		case *ast.IdentifierNode:
+			v.add(base.Value+"."+property.Value, base.Location().From)
+		}
+	}
+}
+
+func (v *speech) add(s string, at int) {
+	if first, ok := v.at[s]; !ok || at < first {
+		v.at[s] = at
+	}
+}

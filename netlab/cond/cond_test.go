@@ -1,0 +1,126 @@
+package cond
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func env() *Env {
+	e := &Env{Leader: 3, Term: 7, Commit: 44, Quorum: 2, Rate: 1, KV: func(k string) (string, error) {
+		if k == "x" {
+			return "1", nil
+		}
+		return "", nil
+	}}
+	for id := 1; id <= 3; id++ {
+		e.Nodes = append(e.Nodes, Node{ID: id, State: "up", Role: "follower", Term: 7, Leader: 3, LastIndex: 44, LastTerm: 7, Commit: 44, Applied: 44, Terms: "1114455666"})
+	}
+	e.Nodes[2].Role = "leader"
+	return e
+}
+
+func TestConditions(t *testing.T) {
+	stopped := env()
+	stopped.Nodes[0].State, stopped.Nodes[0].Commit, stopped.Nodes[0].LastIndex = "dead", 2, 2
+	behind := env()
+	behind.Nodes[0].Applied = 43
+	tests := []struct {
+		src  string
+		env  *Env
+		want bool
+	}{
+		{`leader`, env(), true},
+		{`leader`, &Env{}, false},
+		{`quorum`, env(), true},
+		{`converged`, env(), true},
+		{`converged`, stopped, true}, // a dead node has nothing to say
+		{`converged`, behind, false},
+		{`leader == 3`, env(), true},
+		{`leader != 3`, env(), false},
+		{`S1.term >= 2`, env(), true},
+		{`S3.role == "leader" && S1.role != "leader"`, env(), true},
+		{`count(nodes, .role == "leader") == 1`, env(), true},
+		{`all(nodes, .commit == 44)`, env(), true},
+		{`any(nodes, .state == "dead")`, stopped, true},
+		{`S2.terms == "1114455666"`, env(), true},
+		{`kv("x") == "1"`, env(), true},
+		{`kv("nothing") == ""`, env(), true},
+		{`len(violations) == 0`, env(), true},
+		{`len(partition) == 0 and not held`, env(), true},
+	}
+	for _, tt := range tests {
+		c, err := Compile(tt.src)
+		if err != nil {
+			t.Errorf("%s: %v", tt.src, err)
+			continue
+		}
+		if got, err := c.Eval(tt.env); err != nil || got != tt.want {
+			t.Errorf("%s = %v, %v, want %v", tt.src, got, err, tt.want)
+		}
+	}
+}
+
+func TestBadConditionsSayWhatIsWrong(t *testing.T) {
+	for src, want := range map[string]string{
+		``:                              "empty",
+		`leader =`:                      "column",
+		`lead == 3`:                     "unknown name lead",
+		`leader`[:4] + `er + "x" == 3`:  "mismatched",
+		`leader + 1`:                    "bool",
+		`S1.trem == 2`:                  "trem",
+		`S22.term == 1`:                 "unknown name S22",
+		strings.Repeat("leader||", 999): "longer than",
+	} {
+		_, err := Compile(src)
+		var syntax *SyntaxError
+		if !errors.As(err, &syntax) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Compile(%.20q) = %v, want one line with %q", src, err, want)
+		}
+	}
+}
+
+func TestConditionOnAnAbsentNodeFails(t *testing.T) {
+	c, err := Compile(`S9.term == 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Eval(env()); err == nil || !strings.Contains(err.Error(), "S9 is not in this lab, it has S1 to S3") {
+		t.Errorf("Eval = %v", err)
+	}
+}
+
+func TestFailedReadIsAnErrorNotFalse(t *testing.T) {
+	c, err := Compile(`kv("x") == "1"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.UsesKV() {
+		t.Error("UsesKV = false")
+	}
+	e := env()
+	e.KV = func(string) (string, error) { return "", errors.New("no leader") }
+	if _, err := c.Eval(e); err == nil || !strings.Contains(err.Error(), "no leader") {
+		t.Errorf("Eval = %v", err)
+	}
+}
+
+func TestSeenNamesWhatTheConditionSpeaksOf(t *testing.T) {
+	for src, want := range map[string]string{
+		`leader == 1`:                                     "leader 3",
+		`S1.term == 2 && S2.commit == 3`:                  "S1.term 7; S2.commit 44",
+		`count(nodes, .role == "leader") == 2`:            "role S1 follower, S2 follower, S3 leader",
+		`len(violations) > 0`:                             "0 violations",
+		`kv("x") == "2"`:                                  "",
+		`all(nodes, .last_index == 1 && .state == "up") `: "last_index S1 44, S2 44, S3 44; state S1 up, S2 up, S3 up",
+		`commit == 3 || commit == 4`:                      "commit 44",
+	} {
+		c, err := Compile(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Seen(env()); got != want {
+			t.Errorf("Seen(%s) = %q, want %q", src, got, want)
+		}
+	}
+}
