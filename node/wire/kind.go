@@ -1,0 +1,45 @@
+package wire
+
+import "strconv"
+
+// String is the kind's name in views, recordings and errors.
+func (k Kind) String() string {
+	switch k {
+	case KindHello:
+		return "hello"
+	case KindVote:
+		return "vote"
+	case KindVoteReply:
+		return "vote-reply"
+	case KindPreVote:
+		return "prevote"
+	case KindPreVoteReply:
+		return "prevote-reply"
+	case KindAppend:
+		return "append"
+	case KindAppendReply:
+		return "append-reply"
+	case KindHeartbeat:
+		return "heartbeat"
+	case KindRequest:
+		return "request"
+	case KindReply:
+		return "reply"
+	case KindRegister:
+		return "register"
+	case KindConfigure:
+		return "configure"
+	case KindReport:
+		return "report"
+	case KindClock:
+		return "clock"
+	case KindOrder:
+		return "order"
+	case KindOutcome:
+		return "outcome"
+	}
+	return "kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// Raft tells whether a frame of this kind carries a raft.Message.
+func (k Kind) Raft() bool { return k >= KindVote && k <= KindHeartbeat }
