@@ -31,8 +31,8 @@ type Status struct {
 	Timing     Timing       `json:"timing"`
 	Partition  [][]int      `json:"partition"` // [] when whole
 	Unsafe     []string     `json:"unsafe"`
-	Nodes      []NodeStatus `json:"nodes"` // ascending by ID
-	Links      []LinkStatus `json:"links"` // ascending by From, To
+	Nodes      []NodeStatus `json:"nodes"`          // ascending by ID
+	Links      []LinkStatus `json:"links"`          // ascending by From, To
 	Load       *LoadStatus  `json:"load,omitempty"` // while background writes run
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"` // the status includes all events up to this id
