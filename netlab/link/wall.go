@@ -1,0 +1,67 @@
+package link
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// DroppedAtWall is the reason of a frame that a partition stopped.
+const DroppedAtWall Reason = "wall"
+
+// Wall is true when a partition stands between the link's ends.
+type Wall bool
+
+func (w Wall) judge(v *Verdict) {
+	if w {
+		v.drop(DroppedAtWall)
+	}
+}
+
+// Sides is a partition: the nodes of a side can talk to each other and to
+// nobody else. No sides is no partition.
+type Sides [][]raft.NodeID
+
+// Split makes a partition of the nodes 1 to n. Nodes that no side names form
+// one more side, the last. It is an error to name a node twice, to name one
+// that is not there, or to leave a side empty.
+func Split(n int, sides [][]raft.NodeID) (Sides, error) {
+	named := make([]bool, n+1)
+	var split Sides
+	for _, side := range sides {
+		if len(side) == 0 {
+			return nil, fmt.Errorf("a side without a node")
+		}
+		for _, id := range side {
+			if id < 1 || id > raft.NodeID(n) {
+				return nil, fmt.Errorf("node %d is not one of the %d nodes", id, n)
+			}
+			if named[id] {
+				return nil, fmt.Errorf("node %d is named twice", id)
+			}
+			named[id] = true
+		}
+		split = append(split, slices.Sorted(slices.Values(side)))
+	}
+	var rest []raft.NodeID
+	for id := raft.NodeID(1); id <= raft.NodeID(n); id++ {
+		if !named[id] {
+			rest = append(rest, id)
+		}
+	}
+	if len(rest) > 0 && len(split) > 0 {
+		split = append(split, rest)
+	}
+	return split, nil
+}
+
+// Between tells whether the wall stands between two nodes.
+func (s Sides) Between(a, b raft.NodeID) Wall {
+	return s.side(a) != s.side(b)
+}
+
+// side is where id is; the nodes that no side names are on one, too.
+func (s Sides) side(id raft.NodeID) int {
+	return slices.IndexFunc(s, func(side []raft.NodeID) bool { return slices.Contains(side, id) })
+}
