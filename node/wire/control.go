@@ -55,7 +55,7 @@ func (s *sink) WriteByte(c byte) error {
 // length bytes included, to dst. body is the struct (or a pointer to it) that
 // belongs to kind. On an error dst comes back as it was.
 func AppendControl(dst []byte, kind Kind, id uint64, body any) ([]byte, error) {
-	if controlKind(body) != kind {
+	if want := controlKind(body); want == 0 || want != kind {
 		return dst, &EncodeError{Kind: kind, Reason: fmt.Sprintf("%T is not its body", body)}
 	}
 	start := len(dst)

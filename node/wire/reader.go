@@ -13,7 +13,7 @@ type Reader struct {
 	buf  []byte // what was read and not yet returned is buf[head:tail]
 	head int
 	tail int
-	err  error // of r, once what came before it is used up
+	err  error // of r, returned once what came before it is used up
 }
 
 // minBuffer has room for a few small frames.
@@ -46,11 +46,8 @@ func (r *Reader) Next() ([]byte, error) {
 				return r.long(int(length))
 			}
 		}
-		if err := r.fill(); err != nil {
-			if err == io.EOF && r.tail > r.head {
-				return nil, r.cutShort(r.tail - r.head)
-			}
-			return nil, err
+		if !r.fill() {
+			return nil, r.ended(r.tail - r.head)
 		}
 	}
 }
@@ -68,22 +65,18 @@ func (r *Reader) peekLength() (uint32, bool) {
 	return binary.BigEndian.Uint32(r.buf[r.head:]), true
 }
 
-// fill reads once, behind what is there.
-func (r *Reader) fill() error {
+// fill reads once, behind what is there, and tells whether that brought anything.
+func (r *Reader) fill() bool {
 	if r.err != nil {
-		return r.err
+		return false
 	}
 	// What is left is a part of one frame.
 	r.tail = copy(r.buf, r.buf[r.head:r.tail])
 	r.head = 0
-	n, err := read(r.r, r.buf[r.tail:])
+	var n int
+	n, r.err = read(r.r, r.buf[r.tail:])
 	r.tail += n
-	if n > 0 {
-		r.err = err
-		return nil
-	}
-	r.err = err
-	return err
+	return n > 0
 }
 
 // long reads a frame that does not fit the buffer. Its memory grows with the
@@ -108,15 +101,13 @@ func (r *Reader) long(length int) ([]byte, error) {
 	return frame, nil
 }
 
+// ended is what Next returns from now on: the stream's error, with this many
+// bytes of an unfinished frame before it.
 func (r *Reader) ended(have int) error {
-	if r.err == io.EOF {
-		return r.cutShort(have)
+	if r.err == io.EOF && have > 0 {
+		r.err = fmt.Errorf("the connection ended %d bytes into a frame: %w", have, io.ErrUnexpectedEOF)
 	}
 	return r.err
-}
-
-func (r *Reader) cutShort(have int) error {
-	return fmt.Errorf("the connection ended %d bytes into a frame: %w", have, io.ErrUnexpectedEOF)
 }
 
 // read reads at least a byte or returns an error.
