@@ -19,13 +19,17 @@ type Config struct {
 
 	// MaxAppendBytes bounds the Data of one AppendEntries (one larger entry still
 	// goes); 0 means 1 MiB. MaxInflight bounds the AppendEntries with entries that
-	// are under way to one peer unanswered; 0 means 64.
-	MaxAppendBytes int
-	MaxInflight    int
+	// are under way to one peer unanswered; 0 means 64. MaxInflightBytes stops
+	// them earlier once they carry so many bytes together; 0 means 8 MiB.
+	MaxAppendBytes   int
+	MaxInflight      int
+	MaxInflightBytes int
 
 	// MaxCachedBytes bounds the Data of persisted and applied entries the node
 	// keeps in memory; older ones are asked back from Storage. 0 means 16 MiB.
 	MaxCachedBytes int
+
+	// In these bounds an entry counts 64 bytes beside its Data.
 }
 
 // Restored is what a server finds on its disk when it starts. The zero value

@@ -12,8 +12,16 @@ package raft
 //     (Figure 2: "updated on stable storage before responding to RPCs").
 //  4. Committed is applied, in order, each entry once; then [Node.Applied].
 //
+// State and Entries of one Ready are written State first, so that a torn write
+// leaves no entry of a term the server does not know of.
+//
 // Entries and Committed share memory with the Node and must not be changed;
-// Events is valid until the next call of [Node.Ready].
+// Events, and the Nodes in them, are valid until the next call of [Node.Ready].
+//
+// Err, a *[StorageError], says that the Node has stopped because entries it
+// had persisted could not be read back. Nothing else is set then, every later
+// call says the same, and the server must end as if it had crashed: what it
+// promised is on its disk or was never promised.
 type Ready struct {
 	Messages  []Message
 	Sync      uint64     // number of this Ready's disk write, 0 when there is nothing to persist
@@ -22,6 +30,7 @@ type Ready struct {
 	AfterSync []Message
 	Committed []Entry
 	Events    []Event
+	Err       error
 }
 
 // EventKind says which step of the protocol an Event reports.

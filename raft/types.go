@@ -119,7 +119,7 @@ type Storage interface {
 // Message is one RPC or one answer on its way (Figure 2).
 type Message struct {
 	From, To NodeID
-	Term     Term // the sender's currentTerm; a pre-vote carries the term it would stand in
+	Term     Term // the sender's currentTerm; a pre-vote and its grant carry the term asked about
 	Body     Body
 }
 
@@ -152,12 +152,14 @@ type AppendEntries struct {
 
 // AppendEntriesReply answers an AppendEntries (§5.3).
 //
-// On success Match is the last index up to which the follower's durable log
-// agrees with the leader's. On refusal Match is 0 and PrevLogIndex echoes the
-// request's, so that a late refusal is told from a new one; ConflictTerm and
-// ConflictIndex let the leader walk back a term at a time: the term of the
-// follower's entry at PrevLogIndex and the first index it has of that term, or
-// 0 and the follower's last index + 1 when its log is too short.
+// PrevLogIndex echoes the request's, so that a late answer is told from a new
+// one. On success Match is the last index up to which the follower's durable
+// log agrees with the leader's; that the logs agree at PrevLogIndex is known
+// even where Match, waiting for the disk, is still below. On refusal Match is
+// 0; ConflictTerm and ConflictIndex let the leader walk back a term at a time:
+// the term of the follower's entry at PrevLogIndex and the first index it has
+// of that term, or 0 and the follower's last index + 1 when its log is too
+// short.
 type AppendEntriesReply struct {
 	Success       bool
 	Match         Index
