@@ -221,7 +221,10 @@ type Report struct {
 
 // State is raft.Status and what the process knows beside it.
 type State struct {
-	At         raft.Time       `msgpack:"at"` // node's lab clock
+	At raft.Time `msgpack:"at"` // node's lab clock
+	// Held: the node knows that its clock stands. Until release nothing in its
+	// state changes but by an order.
+	Held       bool            `msgpack:"held"`
 	Role       raft.Role       `msgpack:"role"`
 	Term       raft.Term       `msgpack:"term"`
 	Vote       raft.NodeID     `msgpack:"vote"`

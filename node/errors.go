@@ -1,0 +1,39 @@
+package node
+
+import (
+	"fmt"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// EnvError is a variable of the environment that a node process needs.
+type EnvError struct {
+	Name, Reason string
+}
+
+func (e *EnvError) Error() string { return e.Name + " " + e.Reason }
+
+// LabError is the lab's connection that cannot be made, broke, or carried what
+// no lab says. A node without a lab ends.
+type LabError struct {
+	Addr string
+	Op   string // "reach", "register with", "hear", "tell"
+	Err  error
+}
+
+func (e *LabError) Error() string { return fmt.Sprintf("%s the lab at %s: %v", e.Op, e.Addr, e.Err) }
+func (e *LabError) Unwrap() error { return e.Err }
+
+// DiskError is a log that cannot be opened, written or read. For a damaged log
+// it wraps a [*wal.DamageError].
+type DiskError struct {
+	Node raft.NodeID
+	Dir  string
+	Op   string // "open", "write", "read"
+	Err  error
+}
+
+func (e *DiskError) Error() string {
+	return fmt.Sprintf("%s the log of %v in %s: %v", e.Op, e.Node, e.Dir, e.Err)
+}
+func (e *DiskError) Unwrap() error { return e.Err }

@@ -1,0 +1,224 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+const (
+	// peerLimit bounds the bytes that wait for one peer. What comes on top is
+	// dropped: Raft sends again what matters (§5.5).
+	peerLimit = 8 << 20
+	// Redials are spaced in real time: the way to the lab's network is no part
+	// of what the lab clock governs.
+	redialMin = 10 * time.Millisecond
+	redialMax = 500 * time.Millisecond
+	// raftBuffer is how much one read of a link takes in at once.
+	raftBuffer = 64 << 10
+	// raftBatch bounds the bytes of frames handed to the loop together.
+	raftBatch = 256 << 10
+)
+
+// peer is the sending end of one directed link.
+type peer struct {
+	self, id raft.NodeID
+	token    string
+	log      *slog.Logger
+	out      *sender
+
+	mu     sync.Mutex
+	addr   string
+	conn   net.Conn
+	number uint64 // frames sent on this link
+	lost   uint64 // frames that found no room, bytes that broken connections took along are not counted
+}
+
+func newPeer(self, id raft.NodeID, addr, token string, log *slog.Logger) *peer {
+	return &peer{self: self, id: id, addr: addr, token: token, out: newSender(peerLimit), log: log.With("peer", uint64(id))}
+}
+
+// send queues a message. It leaves with the next flush.
+func (p *peer) send(m *raft.Message) {
+	var err error
+	room := p.out.add(func(b []byte) []byte {
+		p.number++ // under the sender's lock
+		b, err = wire.AppendMessage(b, p.number, m)
+		return b
+	})
+	if err != nil {
+		p.log.Error("a message cannot be encoded", "term", uint64(m.Term), "error", err)
+	}
+	if !room {
+		p.mu.Lock()
+		p.lost++
+		first := p.lost == 1
+		p.mu.Unlock()
+		if first {
+			p.log.Warn("frames are dropped: the link does not take them", "waiting", peerLimit)
+		}
+	}
+}
+
+// move gives the peer another address; a connection to the old one ends.
+func (p *peer) move(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if addr == p.addr || addr == "" {
+		return
+	}
+	p.addr = addr
+	if p.conn != nil {
+		p.conn.Close()
+	}
+}
+
+// run keeps a connection to the peer whenever there is something to send.
+func (p *peer) run(ctx context.Context) error {
+	pause := redialMin
+	for {
+		for p.out.waiting() == 0 {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-p.out.wake:
+			}
+		}
+		conn, err := p.dial(ctx)
+		if err == nil {
+			pause = redialMin
+			err = p.converse(ctx, conn)
+		}
+		lost := p.out.detach()
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.log.Info("the link broke", "error", err, "lost_bytes", lost)
+		if !sleep(ctx, pause) {
+			return nil
+		}
+		pause = min(2*pause, redialMax)
+	}
+}
+
+// dial connects to the network's end of the link and says which link it is.
+func (p *peer) dial(ctx context.Context) (net.Conn, error) {
+	p.mu.Lock()
+	addr := p.addr
+	p.mu.Unlock()
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	hello := wire.AppendHello(nil, wire.Header{From: p.self, To: p.id}, wire.Hello{Version: wire.Version, Role: wire.RoleRaft, Token: p.token})
+	if _, err := conn.Write(hello); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if addr != p.addr {
+		conn.Close()
+		return nil, errors.New("the address changed while dialing")
+	}
+	p.conn = conn
+	return conn, nil
+}
+
+// converse writes to the connection until it fails. Nothing ever comes back on
+// it, so reading tells at once when the other end has closed it; a write would
+// tell only after a frame was lost.
+func (p *peer) converse(ctx context.Context, conn net.Conn) error {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	var readErr error
+	go func() {
+		defer close(ended)
+		if n, err := conn.Read(make([]byte, 1)); n > 0 {
+			readErr = errors.New("bytes came back on a one-way link")
+		} else {
+			readErr = err
+		}
+	}()
+	p.out.attach(conn)
+	err := p.out.run(ended)
+	stop()
+	conn.Close()
+	<-ended
+	p.mu.Lock()
+	p.conn = nil
+	p.mu.Unlock()
+	if err == nil {
+		err = readErr
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the network closed it")
+		}
+	}
+	return err
+}
+
+// receive takes the frames of one directed link that ends here.
+func (r *replica) receive(_ context.Context, conn net.Conn) error {
+	reader := wire.NewReader(conn, raftBuffer)
+	link, hello, err := readHello(conn, reader, wire.RoleRaft)
+	if err != nil {
+		return err
+	}
+	if !sameToken(hello.Token, r.token) {
+		return errors.New("a hello with another token")
+	}
+	if link.To != r.id || r.peers[link.From] == nil {
+		return fmt.Errorf("a hello of link %v to %v, which does not end at %v", link.From, link.To, r.id)
+	}
+	var ms []raft.Message
+	bytes := 0
+	for {
+		frame, err := reader.Next()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		m, err := decodeMessage(frame)
+		if err != nil {
+			return err
+		}
+		if m.From != link.From || m.To != link.To {
+			return fmt.Errorf("a frame %v to %v on link %v to %v", m.From, m.To, link.From, link.To)
+		}
+		ms = append(ms, m)
+		bytes += len(frame)
+		if reader.Buffered() && bytes < raftBatch {
+			continue // all that one read brought goes to the loop together
+		}
+		if !r.inbox.putMessages(ms, bytes) {
+			return nil
+		}
+		clear(ms)
+		ms, bytes = ms[:0], 0
+	}
+}
+
+// decodeMessage decodes a frame of the reader's. Entries live longer than the
+// reader's buffer, so theirs is copied.
+func decodeMessage(frame []byte) (raft.Message, error) {
+	h, err := wire.PeekHeader(frame)
+	if err != nil {
+		return raft.Message{}, err
+	}
+	if h.Kind == wire.KindAppend {
+		frame = append([]byte(nil), frame...)
+	}
+	_, m, err := wire.DecodeMessage(frame)
+	return m, err
+}

@@ -1,0 +1,320 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/kv"
+	"github.com/raftlab/raftlab/node/wal"
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// replica is the core and what it acts on. What stands below "the loop's" is
+// touched by the goroutine in run and by nobody else.
+type replica struct {
+	id    raft.NodeID
+	dir   string
+	token string // expected in the hello of Raft links
+	log   *slog.Logger
+
+	clock     *clock.Clock
+	wal       *wal.WAL
+	inbox     *inbox
+	telemetry *telemetry
+	peers     map[raft.NodeID]*peer // fixed; only their addresses change
+	gate      gate
+
+	// The loop's.
+	core     *raft.Node
+	store    *kv.Store
+	applied  raft.Index
+	pending  pendingQueue
+	lastSync uint64                 // the newest write given to the disk
+	book     map[raft.NodeID]string // client addresses, told in redirects
+	wasHeld  bool
+	shown    showing
+	rest     resting
+
+	in        batch // what this turn took; kept for its memory, as are the next ones
+	commands  [][]byte
+	proposers []*request
+	touched   []*client
+	outcomes  []outcome
+}
+
+// run owns the core until ctx is done or the disk fails.
+func (r *replica) run(ctx context.Context) error {
+	alarm := newAlarm()
+	defer alarm.stop()
+	for {
+		if err := r.turn(); err != nil {
+			return err
+		}
+		alarm.set(r.nextWake(time.Now()))
+		select {
+		case <-ctx.Done():
+			r.abandon()
+			r.flushReplies()
+			return nil
+		case <-r.inbox.wake:
+		case <-alarm.timer.C:
+			alarm.rang()
+		}
+	}
+}
+
+// turn takes all that waits, lets the core work on it, and carries out what
+// the core then owes. While the clock is held, only orders and the address
+// book are taken: messages, requests, timers and even the disk's word wait.
+func (r *replica) turn() error {
+	// In this order: a hold that comes between the two shows its own time.
+	held := r.clock.Held()
+	now := r.clock.Now()
+	r.inbox.take(&r.in, held)
+	defer r.in.clear()
+	if r.in.diskErr != nil {
+		return &DiskError{Node: r.id, Dir: r.dir, Op: "write", Err: r.in.diskErr}
+	}
+	if r.in.peers != nil {
+		r.address(r.in.peers)
+	}
+	if !held {
+		if err := r.feed(now); err != nil {
+			return err
+		}
+	}
+	if len(r.in.orders) > 0 {
+		for i := range r.in.orders {
+			r.obey(now, &r.in.orders[i])
+		}
+		if err := r.drain(); err != nil {
+			return err
+		}
+	}
+	r.flushReplies()
+	r.show(now, held)
+	return nil
+}
+
+// feed gives the core what came in, in the order that lets one Ready answer
+// most of it: the disk's word and the peers' first, because they may commit;
+// the clients' last.
+func (r *replica) feed(now raft.Time) error {
+	if r.in.durable > 0 {
+		r.core.Persisted(now, r.in.durable)
+		r.shown.changed()
+	}
+	if r.wasHeld {
+		r.release() // what the disk did while the clock stood
+	}
+	for i := range r.in.messages {
+		if err := r.core.Step(now, r.in.messages[i]); err != nil {
+			r.log.Warn("a message breaks the protocol", "peer", uint64(r.in.messages[i].From),
+				"term", uint64(r.in.messages[i].Term), "error", err)
+		}
+		r.shown.touched()
+	}
+	if now >= r.core.Deadline() {
+		r.core.Tick(now)
+		r.shown.touched()
+	}
+	if err := r.propose(now); err != nil {
+		return err
+	}
+	return r.drain()
+}
+
+// drain carries out what the core owes, until it owes nothing.
+func (r *replica) drain() error {
+	for r.core.HasReady() {
+		rd := r.core.Ready()
+		if rd.Err != nil {
+			return &DiskError{Node: r.id, Dir: r.dir, Op: "read", Err: rd.Err}
+		}
+		if len(rd.Events) > 0 {
+			r.telemetry.note(rd.Events)
+		}
+		r.shown.changed()
+		r.persist(&rd)
+		for i := range rd.Messages {
+			if p := r.peers[rd.Messages[i].To]; p != nil {
+				p.send(&rd.Messages[i])
+			}
+		}
+		if len(rd.Messages) > 0 {
+			r.flushPeers()
+		}
+		r.apply(rd.Committed)
+	}
+	if r.pending.len() > 0 {
+		if p := r.pending.front(); r.core.Role() != raft.Leader || p.term != r.core.Term() {
+			r.abandon()
+		}
+	}
+	return nil
+}
+
+// persist gives the disk what a Ready wants written. The disk starts on it
+// while this goroutine sends the entries to the followers (thesis §10.2.1).
+func (r *replica) persist(rd *raft.Ready) {
+	if rd.Sync != 0 {
+		r.lastSync = rd.Sync
+	}
+	if len(rd.AfterSync) > 0 {
+		r.gate.wait(r.lastSync, rd.AfterSync)
+	}
+	if rd.Sync != 0 {
+		r.wal.Append(rd.Sync, rd.State, rd.Entries)
+		r.rest.wrote(rd.Entries)
+	} else if len(rd.AfterSync) > 0 {
+		r.release() // nothing more to come that would let them go
+	}
+}
+
+// apply applies committed entries and answers the clients who wait for them.
+//
+// It runs here and not beside the loop: applying an entry takes well under a
+// microsecond, handing a batch of them to another goroutine and its results
+// back takes several, and on a busy machine tens.
+func (r *replica) apply(entries []raft.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	for i := range entries {
+		e := &entries[i]
+		var result kv.Result
+		if e.Kind == raft.EntryCommand {
+			result = r.store.Apply(e.Index, e.Term, e.Data)
+		}
+		r.applied = e.Index
+		if r.pending.len() == 0 {
+			continue
+		}
+		if p := r.pending.front(); p.index == e.Index {
+			r.pending.pop()
+			r.answer(&p, e, &result)
+		}
+	}
+	r.core.Applied(r.applied)
+}
+
+// answer tells a client what became of its request, whose index entry e has.
+func (r *replica) answer(p *pending, e *raft.Entry, result *kv.Result) {
+	if p.term != e.Term {
+		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeUnknown, Term: r.core.Term(), Error: lostText})
+		return
+	}
+	r.reply(p.conn, &wire.Reply{
+		ID: p.id, Code: result.Code, Index: result.Index, Term: result.Term,
+		Found: result.Found, Value: result.Value, Error: result.Error,
+	})
+}
+
+const lostText = "the node lost its leadership, or stops, before the entry was committed"
+
+// abandon answers everyone whose entry's fate this node cannot tell any more.
+// The entries may yet be committed by another leader; a retry under the same
+// session and number is safe.
+func (r *replica) abandon() {
+	for r.pending.len() > 0 {
+		p := r.pending.front()
+		r.pending.pop()
+		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeUnknown, Term: r.core.Term(), Error: lostText})
+	}
+}
+
+// propose turns the clients' requests into one proposal.
+func (r *replica) propose(now raft.Time) error {
+	if len(r.in.requests) == 0 {
+		return nil
+	}
+	leads := r.core.Role() == raft.Leader
+	bytes := r.pending.bytes
+	for i := range r.in.requests {
+		q := &r.in.requests[i]
+		switch {
+		case q.bad != "":
+			r.refuse(q, wire.CodeBad, q.bad)
+		case q.from.out.waiting() > clientBusy:
+			r.refuse(q, wire.CodeBusy, "replies are waiting to be read")
+		case q.command == nil:
+			r.readStale(q)
+		case !leads:
+			r.redirect(q.from, q.id)
+		case r.pending.len()+len(r.commands) >= pendingLimit || bytes >= pendingBytes:
+			r.refuse(q, wire.CodeBusy, "as many requests wait to be committed as this node takes")
+		default:
+			bytes += len(q.command)
+			r.commands = append(r.commands, q.command)
+			r.proposers = append(r.proposers, q)
+		}
+	}
+	if len(r.commands) == 0 {
+		return nil
+	}
+	first, err := r.core.Propose(now, raft.EntryCommand, r.commands...)
+	if err != nil {
+		return err // it leads, so nothing is in the way
+	}
+	term := r.core.Term()
+	for i, q := range r.proposers {
+		r.pending.push(pending{index: first + raft.Index(i), term: term, conn: q.from, id: q.id, bytes: len(q.command)})
+	}
+	clear(r.commands)
+	clear(r.proposers)
+	r.commands, r.proposers = r.commands[:0], r.proposers[:0]
+	return nil
+}
+
+// address takes a new address book.
+func (r *replica) address(peers []wire.Peer) {
+	for _, p := range peers {
+		r.book[p.ID] = p.ClientAddr
+		if to := r.peers[p.ID]; to != nil {
+			to.move(p.RaftAddr)
+		}
+	}
+}
+
+// nextWake is when, in real time, the loop wants a turn even if nothing comes in.
+func (r *replica) nextWake(now time.Time) (time.Time, bool) {
+	at, ok := r.shown.due()
+	if wait, comes := r.clock.Until(r.core.Deadline()); comes {
+		if t := now.Add(wait); !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	if t, wants := r.rest.due(); wants && (!ok || t.Before(at)) {
+		at, ok = t, true
+	}
+	return at, ok
+}
+
+// alarm is a timer that is moved only when it would ring too late. Deadlines
+// move away all the time (every heartbeat moves one); ringing early now and
+// then costs less than moving a timer each time.
+type alarm struct {
+	timer *time.Timer
+	at    time.Time
+	armed bool
+}
+
+func newAlarm() *alarm {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return &alarm{timer: t}
+}
+
+func (a *alarm) set(at time.Time, ok bool) {
+	if !ok || a.armed && !at.Before(a.at) {
+		return
+	}
+	a.at, a.armed = at, true
+	a.timer.Reset(time.Until(at))
+}
+
+func (a *alarm) rang() { a.armed = false }
+func (a *alarm) stop() { a.timer.Stop() }

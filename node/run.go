@@ -1,0 +1,154 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/kv"
+	"github.com/raftlab/raftlab/node/wal"
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// Run is one node, from the opening of its log to the end of all it started.
+// It returns nil when ctx ends it. Otherwise the error is a [*LabError] when
+// the lab cannot be reached or is lost, or a [*DiskError] when the log is
+// damaged or the disk fails, which the lab is told too.
+func Run(ctx context.Context, o Options) (result error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if o.Alone {
+		tune()
+	}
+	r := &replica{
+		id: o.ID, dir: o.Dir, log: o.Logger.With("node", uint64(o.ID)),
+		inbox: newInbox(), telemetry: newTelemetry(), store: kv.New(),
+		rest: resting{alone: o.Alone},
+	}
+	raftLn, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("open the Raft port of %v: %w", o.ID, err)
+	}
+	defer raftLn.Close()
+	clientLn, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("open the client port of %v: %w", o.ID, err)
+	}
+	defer clientLn.Close()
+
+	lab, err := dialLab(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer lab.conn.Close()
+	log, recovered, openErr := wal.Open(o.Dir, wal.Options{OnDurable: r.synced})
+	register := wire.Register{
+		Node: o.ID, Pid: os.Getpid(), Notes: recovered.Notes,
+		RaftAddr: raftLn.Addr().String(), ClientAddr: clientLn.Addr().String(),
+	}
+	if openErr != nil {
+		err := &DiskError{Node: o.ID, Dir: o.Dir, Op: "open", Err: openErr}
+		return errors.Join(err, lab.refuse(register, err))
+	}
+	r.wal = log
+	defer func() {
+		if err := log.Close(); err != nil && result == nil {
+			result = &DiskError{Node: o.ID, Dir: o.Dir, Op: "close", Err: err}
+		}
+	}()
+	config, err := lab.register(ctx, register)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if err := r.configure(config, recovered.Restored); err != nil {
+		return err
+	}
+	return r.serve(ctx, lab, raftLn, clientLn)
+}
+
+// configure makes the core and the links from what the lab said.
+func (r *replica) configure(c wire.Configure, from raft.Restored) error {
+	r.token = c.Token
+	r.clock = clock.New(c.Clock)
+	r.peers = make(map[raft.NodeID]*peer)
+	r.book = make(map[raft.NodeID]string)
+	var members raft.Configuration
+	for _, p := range c.Peers {
+		members.Voters = append(members.Voters, p.ID)
+		r.book[p.ID] = p.ClientAddr
+		if p.ID != r.id {
+			r.peers[p.ID] = newPeer(r.id, p.ID, p.RaftAddr, c.Token, r.log)
+		}
+	}
+	core, err := raft.New(raft.Config{
+		ID: r.id, Members: members,
+		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
+		PreVote: c.PreVote, Seed: c.Seed,
+	}, r.wal, from, r.clock.Now())
+	if err != nil {
+		return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
+	}
+	r.core = core
+	return nil
+}
+
+// serve runs the loop and everything beside it. The loop ends first, so that
+// clients and lab still hear its last word; then the rest is stopped and
+// waited for.
+func (r *replica) serve(ctx context.Context, lab *labConn, raftLn, clientLn net.Listener) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var running sync.WaitGroup
+	start := func(f func(context.Context) error) {
+		running.Go(func() {
+			if err := f(beside); err != nil {
+				end(err)
+			}
+		})
+	}
+	raftPort := &port{name: "raft", ln: raftLn, log: r.log, handle: r.receive}
+	clientPort := &port{name: "client", ln: clientLn, log: r.log, handle: r.serveClient}
+	start(func(ctx context.Context) error { return lab.listen(ctx, r) })
+	start(func(ctx context.Context) error { return lab.report(ctx, r.telemetry) })
+	start(raftPort.serve)
+	start(clientPort.serve)
+	for _, p := range r.peers {
+		start(p.run)
+	}
+	defer context.AfterFunc(beside, lab.expire)()
+
+	r.shown.changed() // what it starts as
+	err := r.run(ctx)
+	if err != nil {
+		r.telemetry.end(err.Error())
+	} else if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		err = cause
+	}
+	r.inbox.close()
+	stop()
+	running.Wait()
+	var disk *DiskError
+	if errors.As(err, &disk) {
+		return errors.Join(err, lab.hangUp())
+	}
+	return err
+}
+
+// expire bounds what is still said and heard.
+func (l *labConn) expire() {
+	now := time.Now()
+	l.conn.SetReadDeadline(now)
+	l.conn.SetWriteDeadline(now.Add(farewell))
+}

@@ -1,0 +1,69 @@
+package node
+
+import (
+	"time"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// States are spaced in real time: they are for eyes, whatever the rate of the
+// lab clock. The first after a pause goes at once.
+const (
+	changeSpacing = 8 * time.Millisecond
+	// touchSpacing is for changes that only move timers and progress, as every
+	// heartbeat does.
+	touchSpacing = 50 * time.Millisecond
+)
+
+// showing decides when the lab is shown the node's state.
+type showing struct {
+	last  time.Time // when it was shown last
+	major bool      // something changed since
+	minor bool      // a timer or a peer's progress changed since
+}
+
+func (s *showing) changed() { s.major = true }
+func (s *showing) touched() { s.minor = true }
+
+// due is when the state is to be shown, if it is.
+func (s *showing) due() (time.Time, bool) {
+	switch {
+	case s.major:
+		return s.last.Add(changeSpacing), true
+	case s.minor:
+		return s.last.Add(touchSpacing), true
+	}
+	return time.Time{}, false
+}
+
+// show tells the lab the state if it is due; at once when the clock has just
+// been held, and after an order. Outcomes of orders follow it.
+func (r *replica) show(now raft.Time, held bool) {
+	real := time.Now()
+	at, ok := r.shown.due()
+	due := ok && !real.Before(at)
+	if due || held != r.wasHeld || len(r.outcomes) > 0 {
+		r.telemetry.show(r.state(now, held))
+		r.shown = showing{last: real}
+	}
+	r.wasHeld = held
+	for _, o := range r.outcomes {
+		r.telemetry.answer(o)
+	}
+	clear(r.outcomes)
+	r.outcomes = r.outcomes[:0]
+	r.rest.check(r, real)
+}
+
+func (r *replica) state(now raft.Time, held bool) *wire.State {
+	s := r.core.Status()
+	return &wire.State{
+		At: now, Held: held,
+		Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
+		Last: s.LastIndex, LastTerm: s.LastTerm, Durable: s.Durable, Commit: s.Commit, Applied: s.Applied,
+		TimerStart: s.TimerStart, TimerEnd: s.TimerEnd,
+		Runs: s.Runs, Votes: s.Votes, Peers: s.Peers, Voters: s.Members.Voters,
+		Pending: r.pending.len(), DataBytes: r.wal.Size(),
+	}
+}

@@ -1,0 +1,146 @@
+package node
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// factsPerReport bounds a report, far below what a frame and its decoder take.
+const factsPerReport = 2000
+
+// telemetry is what the lab has not been told yet. The loop puts in, the
+// lab's writer takes out; a slow lab costs the node memory for facts that
+// cannot be merged, and nothing else.
+type telemetry struct {
+	wake chan struct{} // one slot: there is something to tell
+
+	mu       sync.Mutex
+	facts    []wire.Fact
+	appended int // 1 + position of the fact a following append may join; 0: none
+	commit   int // the same for a commit
+	state    *wire.State
+	dropped  uint64 // states that newer ones replaced
+	outcomes []outcome
+	fatal    string
+}
+
+// outcome is an Outcome and the id of its Order.
+type outcome struct {
+	id uint64
+	wire.Outcome
+}
+
+func newTelemetry() *telemetry {
+	return &telemetry{wake: make(chan struct{}, 1)}
+}
+
+func (t *telemetry) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// note adds what the core did. The lab hears of it with the next state, or
+// with [telemetry.tell].
+func (t *telemetry) note(events []raft.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range events {
+		t.fact(&events[i])
+	}
+}
+
+// fact adds one fact, or lengthens one that waits. Appends and commits follow
+// each other in turns under load, so an append also joins one that stands
+// before the last commit: it only says earlier that entries are there. A commit
+// never joins one that stands before an append, because it could then speak of
+// entries that are not there yet. A lengthened fact keeps the time it began, so
+// times ascend along the facts.
+func (t *telemetry) fact(e *raft.Event) {
+	switch e.Kind {
+	case raft.EventAppended:
+		if t.appended > 0 && joins(&t.facts[t.appended-1], e) {
+			t.facts[t.appended-1].Index = e.Index
+			return
+		}
+		t.facts = append(t.facts, *e)
+		t.appended = len(t.facts)
+	case raft.EventCommitted:
+		if t.commit > t.appended && joins(&t.facts[t.commit-1], e) {
+			f := &t.facts[t.commit-1]
+			f.Index = e.Index
+			// Who stores the last entry of a stretch stores all of it.
+			f.Nodes = append(f.Nodes[:0], e.Nodes...)
+			return
+		}
+		t.facts = append(t.facts, *e)
+		t.commit = len(t.facts)
+	default:
+		t.facts = append(t.facts, *e)
+		t.appended, t.commit = 0, 0
+	}
+	last := &t.facts[len(t.facts)-1]
+	last.Nodes = slices.Clone(last.Nodes) // the event's is the core's
+}
+
+// joins tells whether e goes on where f ends, and is the same but for that.
+func joins(f *wire.Fact, e *raft.Event) bool {
+	return f.Index+1 == e.First && f.Term == e.Term && f.LogTerm == e.LogTerm && f.Peer == e.Peer
+}
+
+// show replaces the state the lab is to see and wakes the writer.
+func (t *telemetry) show(s *wire.State) {
+	t.mu.Lock()
+	if t.state != nil {
+		t.dropped++
+	}
+	t.state = s
+	t.mu.Unlock()
+	t.poke()
+}
+
+func (t *telemetry) answer(o outcome) {
+	t.mu.Lock()
+	t.outcomes = append(t.outcomes, o)
+	t.mu.Unlock()
+	t.poke()
+}
+
+// end makes reason the last thing the lab is told.
+func (t *telemetry) end(reason string) {
+	t.mu.Lock()
+	t.fatal = reason
+	t.mu.Unlock()
+	t.poke()
+}
+
+// take returns the next thing to tell, which is a report as long as there is
+// anything to report: an outcome comes after the facts it caused.
+func (t *telemetry) take() (r *wire.Report, o *outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(t.facts) > factsPerReport:
+		r = &wire.Report{Facts: t.facts[:factsPerReport:factsPerReport]}
+		t.facts = t.facts[factsPerReport:]
+		t.appended, t.commit = 0, 0
+	case len(t.facts) > 0 || t.state != nil:
+		r = &wire.Report{Facts: t.facts, State: t.state}
+		if t.state != nil {
+			t.state.Dropped = t.dropped
+		}
+		t.facts, t.state = nil, nil
+		t.appended, t.commit = 0, 0
+	case len(t.outcomes) > 0:
+		o = &t.outcomes[0]
+		t.outcomes = t.outcomes[1:]
+	case t.fatal != "":
+		r = &wire.Report{Fatal: t.fatal}
+		t.fatal = ""
+	}
+	return r, o
+}
