@@ -1,0 +1,230 @@
+package wal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+const (
+	headerSize = 32
+	frameAlign = 32 // divides sectorSize, so that a header lies in one sector
+	sectorSize = 512
+
+	frameMagic = 0x214d5246 // "FRM!"
+	frameEnd   = 0xa5
+
+	// splitSize is where a frame ends and the next one goes on with the same
+	// Append: reading one entry back reads and checks no more than about this.
+	splitSize = 128 << 10
+
+	opState   = 1
+	opEntries = 2
+
+	opStateSize   = 1 + 8 + 8
+	opEntriesSize = 1 + 8 + 8 + 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// frameSize returns how many bytes a frame with a body of n bytes takes.
+func frameSize(n int64) int64 {
+	return (headerSize + n + 1 + frameAlign - 1) &^ (frameAlign - 1)
+}
+
+type header struct {
+	length  uint32
+	sum     uint32
+	number  uint64
+	durable uint64
+}
+
+// headerSum ties a header to its segment and its place: bytes that were once
+// written elsewhere, or that a client put into a value, are no header here.
+func headerSum(b []byte, seed uint32, off int64) uint32 {
+	return crc32.Update(seed^uint32(off/frameAlign), castagnoli, b[:24])
+}
+
+// parseHeader reads the header in b, and tells whether it is one.
+func parseHeader(b []byte, seed uint32, off int64) (header, bool) {
+	le := binary.LittleEndian
+	if le.Uint32(b[28:]) != frameMagic || le.Uint32(b[24:]) != headerSum(b, seed, off) {
+		return header{}, false
+	}
+	return header{length: le.Uint32(b), sum: le.Uint32(b[4:]), number: le.Uint64(b[8:]), durable: le.Uint64(b[16:])}, true
+}
+
+// A group is frames that are written together, with one sync.
+type group struct {
+	buf    []byte // the frames; their headers lack what seal fills in
+	frames []queued
+	sync   uint64 // the highest number handed in with them
+	any    bool   // something was handed in, be it without content
+}
+
+// queued says where in a group's buffer a frame is and what entries it has.
+type queued struct {
+	start, body, end int        // header, and the body's and the frame's end
+	first, next      raft.Index // its entries are first ≤ index < next; 0, 0 when it has none
+}
+
+func (g *group) reset() {
+	// A burst may have made the buffers large; an idle node keeps little.
+	if cap(g.buf) > 1<<20 {
+		g.buf = nil
+	}
+	if cap(g.frames) > 1<<12 {
+		g.frames = nil
+	}
+	*g = group{buf: g.buf[:0], frames: g.frames[:0]}
+}
+
+// add appends the frames that carry state and entries and returns the first of
+// them as its position in g.frames.
+func (g *group) add(state *raft.HardState, entries []raft.Entry) int {
+	from := len(g.frames)
+	if state == nil && len(entries) == 0 {
+		return from
+	}
+	g.begin()
+	if state != nil {
+		le := binary.LittleEndian
+		g.buf = append(g.buf, opState)
+		g.buf = le.AppendUint64(g.buf, uint64(state.Term))
+		g.buf = le.AppendUint64(g.buf, uint64(state.Vote))
+	}
+	for len(entries) > 0 {
+		f := &g.frames[len(g.frames)-1]
+		if len(g.buf)-f.start >= splitSize {
+			g.end()
+			g.begin()
+			f = &g.frames[len(g.frames)-1]
+		}
+		n := g.addRun(entries, f.start+splitSize)
+		if f.first == 0 {
+			f.first = entries[0].Index
+		}
+		f.next = entries[0].Index + raft.Index(n)
+		entries = entries[n:]
+	}
+	g.end()
+	return from
+}
+
+// addRun appends the entries that have the first one's term, as far as the
+// buffer stays short of limit, and returns how many it took, at least one.
+func (g *group) addRun(entries []raft.Entry, limit int) int {
+	le := binary.LittleEndian
+	first, term := entries[0].Index, entries[0].Term
+	b := append(g.buf, opEntries)
+	b = le.AppendUint64(b, uint64(first))
+	b = le.AppendUint64(b, uint64(term))
+	count := len(b)
+	b = le.AppendUint32(b, 0)
+	n := 0
+	for n < len(entries) && entries[n].Term == term && (n == 0 || len(b) < limit) {
+		e := &entries[n]
+		if e.Index != first+raft.Index(n) {
+			panic(fmt.Sprintf("wal: append entry %d behind entry %d", e.Index, first+raft.Index(n)-1))
+		}
+		b = append(b, byte(e.Kind))
+		b = binary.AppendUvarint(b, uint64(len(e.Data)))
+		b = append(b, e.Data...)
+		n++
+	}
+	le.PutUint32(b[count:], uint32(n))
+	g.buf = b
+	return n
+}
+
+var blankHeader [headerSize]byte
+
+func (g *group) begin() {
+	g.frames = append(g.frames, queued{start: len(g.buf)})
+	g.buf = append(g.buf, blankHeader[:]...)
+}
+
+func (g *group) end() {
+	f := &g.frames[len(g.frames)-1]
+	f.body = len(g.buf)
+	n := f.body - f.start - headerSize
+	f.end = f.start + int(frameSize(int64(n)))
+	g.buf = append(g.buf, blankHeader[:f.end-f.body]...)
+	g.buf[f.end-1] = frameEnd
+	binary.LittleEndian.PutUint32(g.buf[f.start:], uint32(n))
+}
+
+// seal fills in what is known only when the group is about to be written at
+// off: durable is the number of the frame before its first.
+func (g *group) seal(durable uint64, seed uint32, off int64) {
+	le := binary.LittleEndian
+	for i := range g.frames {
+		f := &g.frames[i]
+		b := g.buf[f.start:f.end]
+		le.PutUint32(b[4:], crc32.Checksum(b[headerSize:], castagnoli))
+		le.PutUint64(b[8:], durable+1+uint64(i))
+		le.PutUint64(b[16:], durable)
+		le.PutUint32(b[24:], headerSum(b, seed, off+int64(f.start)))
+		le.PutUint32(b[28:], frameMagic)
+	}
+}
+
+// A body is what is left to read of a frame's body. It yields the run of
+// entries it stands in, entry by entry.
+type body struct {
+	b     []byte
+	state *raft.HardState // set by next when it read a hard state
+	entry raft.Entry      // set by next when it read an entry; Data aliases b
+	left  uint32          // entries left in the run
+	index raft.Index      // of the next of them
+	term  raft.Term
+	store raft.HardState
+}
+
+// next reads one hard state or one entry. It returns false at the end, and an
+// error when the body makes no sense.
+func (r *body) next() (bool, error) {
+	le := binary.LittleEndian
+	r.state = nil
+	for r.left == 0 {
+		if len(r.b) == 0 {
+			return false, nil
+		}
+		switch op := r.b[0]; {
+		case op == opState && len(r.b) >= opStateSize:
+			r.store = raft.HardState{Term: raft.Term(le.Uint64(r.b[1:])), Vote: raft.NodeID(le.Uint64(r.b[9:]))}
+			r.state = &r.store
+			r.b = r.b[opStateSize:]
+			return true, nil
+		case op == opEntries && len(r.b) >= opEntriesSize:
+			r.index, r.term = raft.Index(le.Uint64(r.b[1:])), raft.Term(le.Uint64(r.b[9:]))
+			r.left = le.Uint32(r.b[17:])
+			r.b = r.b[opEntriesSize:]
+			if r.index == 0 || r.index+raft.Index(r.left) < r.index {
+				return false, fmt.Errorf("%d entries from index %d on", r.left, r.index)
+			}
+		case op == opState || op == opEntries:
+			return false, fmt.Errorf("it ends inside record type %d", op)
+		default:
+			return false, fmt.Errorf("unknown record type %d", op)
+		}
+	}
+	if len(r.b) < 2 {
+		return false, fmt.Errorf("it ends before entry %d", r.index)
+	}
+	n, size := binary.Uvarint(r.b[1:])
+	if size <= 0 || n > uint64(len(r.b)-1-size) {
+		return false, fmt.Errorf("it ends inside entry %d", r.index)
+	}
+	data := r.b[1+size:][:n:n]
+	if n == 0 {
+		data = nil
+	}
+	r.entry = raft.Entry{Index: r.index, Term: r.term, Kind: raft.EntryKind(r.b[0]), Data: data}
+	r.b = r.b[1+size+int(n):]
+	r.index++
+	r.left--
+	return true, nil
+}

@@ -1,0 +1,166 @@
+package wal
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"sync"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// reader reads entries back from segments. It keeps the last one open.
+type reader struct {
+	open OpenFile
+
+	mu     sync.Mutex
+	number uint32 // of the segment that win looks at, 0 for none
+	win    window
+}
+
+// entries appends to out the entries lo ≤ i < hi whose frames start in segment
+// s at off, as many as fit into budget beside out's first. It returns what is
+// left of the budget; when that is negative the next entry did not fit.
+func (r *reader) entries(out []raft.Entry, s segment, off int64, lo, hi raft.Index, budget int) ([]raft.Entry, int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.look(s); err != nil {
+		return nil, 0, err
+	}
+	for lo < hi && budget >= 0 {
+		b, size, err := r.frame(s, off)
+		if err != nil {
+			return nil, 0, err
+		}
+		if out, budget, err = take(out, b, lo, hi, budget); err != nil {
+			return nil, 0, &DamageError{File: s.path, Offset: off, Reason: err.Error()}
+		}
+		off += size
+		if n := len(out); n > 0 && out[n-1].Index >= lo {
+			lo = out[n-1].Index + 1
+		}
+	}
+	return out, budget, nil
+}
+
+// look points the window at s. What it read before may be outdated: the
+// segment in use was blank there, and is no more.
+func (r *reader) look(s segment) error {
+	r.win.step = 64 << 10
+	if r.number == s.number {
+		r.win.reset(r.win.file, s.path)
+		return nil
+	}
+	r.close()
+	f, err := r.open(s.path, os.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	r.number = s.number
+	r.win.reset(f, s.path)
+	return nil
+}
+
+func (r *reader) close() {
+	if r.number != 0 {
+		r.number = 0
+		r.win.file.Close() // read only: nothing can be lost
+	}
+}
+
+// frame returns the body of the frame at off and the frame's size. It was
+// whole once, so anything else is damage.
+func (r *reader) frame(s segment, off int64) ([]byte, int64, error) {
+	damaged := func(reason string) ([]byte, int64, error) {
+		return nil, 0, &DamageError{File: s.path, Offset: off, Reason: reason}
+	}
+	b, err := r.win.view(off, headerSize)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(b) < headerSize {
+		return damaged("a frame that was durable is missing")
+	}
+	h, ok := parseHeader(b, s.seed, off)
+	if !ok {
+		return damaged("the header of a frame that was durable is wrong")
+	}
+	size := frameSize(int64(h.length))
+	if b, err = r.win.view(off, int(size)); err != nil {
+		return nil, 0, err
+	}
+	if int64(len(b)) < size || crc32.Checksum(b[headerSize:], castagnoli) != h.sum {
+		return damaged(fmt.Sprintf("the checksum of frame %d is wrong, it was right before", h.number))
+	}
+	return b[headerSize:][:h.length], size, nil
+}
+
+// take appends to out the entries lo ≤ i < hi of a body, as many as fit into
+// budget beside out's first. The copies of a body's Data share one allocation,
+// and nothing that is not handed out.
+func take(out []raft.Entry, b []byte, lo, hi raft.Index, budget int) ([]raft.Entry, int, error) {
+	from, total := len(out), 0
+	for r := (body{b: b}); ; {
+		more, err := r.next()
+		if err != nil {
+			return nil, 0, err
+		}
+		if !more || r.state == nil && r.entry.Index >= hi {
+			break
+		}
+		if r.state != nil || r.entry.Index < lo {
+			continue
+		}
+		n := len(r.entry.Data)
+		budget -= n
+		if budget < 0 && len(out) > 0 {
+			break
+		}
+		out = append(out, r.entry)
+		total += n
+		if budget < 0 {
+			break
+		}
+	}
+	data := make([]byte, 0, total)
+	for i := from; i < len(out); i++ {
+		if e := &out[i]; len(e.Data) > 0 {
+			n := len(data)
+			data = append(data, e.Data...)
+			e.Data = data[n:len(data):len(data)]
+		}
+	}
+	return out, budget, nil
+}
+
+// Read returns what the log in dir holds, all entries included. It takes no
+// lock and changes nothing: it is for the log of a node that is dead or stopped,
+// which may have its log open. A torn tail is left out; damage is a
+// *[DamageError]. Without a log in dir, all is zero.
+func Read(dir string) (raft.Restored, []raft.Entry, error) {
+	return ReadRange(dir, 1, math.MaxInt64, math.MaxInt)
+}
+
+// ReadRange is [Read] with only the entries lo ≤ index < hi, as far as they
+// are there: at least the first of them, then as many as fit into maxBytes of
+// Data.
+func ReadRange(dir string, lo, hi raft.Index, maxBytes int) (raft.Restored, []raft.Entry, error) {
+	m, err := load(dir, openFile)
+	if err != nil {
+		return raft.Restored{}, nil, err
+	}
+	r := reader{open: openFile}
+	defer r.close()
+	var out []raft.Entry
+	lo, hi = max(lo, 1), min(hi, m.restored.LastIndex+1)
+	for budget := maxBytes; lo < hi && budget >= 0; {
+		at, limit := m.index.find(lo)
+		out, budget, err = r.entries(out, m.segments[at.segment()-1], at.offset(), lo, min(hi, limit), budget)
+		if err != nil {
+			return raft.Restored{}, nil, err
+		}
+		lo = min(hi, limit)
+	}
+	return m.restored, out, nil
+}

@@ -1,0 +1,361 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// verdict is what is found where a frame should be.
+type verdict uint8
+
+const (
+	whole   verdict = iota
+	blank           // nothing was written here
+	torn            // a write began and did not get to its end
+	damaged         // a write was complete and is not any more
+)
+
+// examine looks at the frame at off of segment s. The body is valid until the
+// window moves; reason goes with damaged.
+func examine(w *window, s *segment, off int64) (h header, body []byte, v verdict, reason string, err error) {
+	b, err := w.view(off, headerSize)
+	if err != nil {
+		return h, nil, 0, "", err
+	}
+	if isZero(b) {
+		return h, nil, blank, "", nil
+	}
+	if len(b) < headerSize {
+		return h, nil, torn, "", nil
+	}
+	h, ok := parseHeader(b, s.seed, off)
+	switch {
+	case !ok && b[headerSize-1] == 0:
+		return h, nil, torn, "", nil
+	case !ok:
+		return h, nil, damaged, "a frame header's checksum is wrong", nil
+	}
+	// The length is bounded by the file before anything is allocated for it.
+	size := frameSize(int64(h.length))
+	if off+size > s.size {
+		return h, nil, torn, "", nil
+	}
+	b, err = w.view(off, int(size))
+	switch {
+	case err != nil:
+		return h, nil, 0, "", err
+	case int64(len(b)) < size:
+		return h, nil, torn, "", nil
+	case crc32.Checksum(b[headerSize:], castagnoli) == h.sum:
+		return h, b[headerSize:][:h.length], whole, "", nil
+	case b[size-1] == 0 || hasBlankSector(b, off):
+		return h, nil, torn, "", nil
+	}
+	return h, nil, damaged, fmt.Sprintf("the checksum of frame %d is wrong, and no part of it is blank as an interrupted write leaves it", h.number), nil
+}
+
+// hasBlankSector tells whether one of the sectors that b, from off on, covers
+// is all zeros.
+func hasBlankSector(b []byte, off int64) bool {
+	for i := (sectorSize - off%sectorSize) % sectorSize; i+sectorSize <= int64(len(b)); i += sectorSize {
+		if isZero(b[i : i+sectorSize]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isZero(b []byte) bool {
+	for len(b) > len(zeros) {
+		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+			return false
+		}
+		b = b[len(zeros):]
+	}
+	return bytes.Equal(b, zeros[:len(b)])
+}
+
+// image is what a directory holds, as recovery reads it.
+type image struct {
+	segments []segment
+	restored raft.Restored
+	index    index
+	frame    uint64 // number of the last frame
+
+	tail  int   // position in segments of the one that the last frame is in
+	end   int64 // where the next frame goes in it
+	group int64 // where the last group begins in it
+	cut   []stretch
+}
+
+// stretch is a part of a segment that belongs to a write that did not complete.
+type stretch struct {
+	segment  int // position in image.segments
+	from, to int64
+}
+
+// load reads the log in dir. It changes nothing on disk.
+func load(dir string, open OpenFile) (*image, error) {
+	numbers, _, err := listSegments(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}}
+	defer l.close()
+	for _, n := range numbers {
+		if err := l.openSegment(dir, n, open); err != nil {
+			return nil, err
+		}
+	}
+	if len(numbers) > 0 {
+		if err := l.read(); err != nil {
+			return nil, err
+		}
+	}
+	return l.image, nil
+}
+
+// loader reads an image segment by segment.
+type loader struct {
+	*image
+	files []File
+	at    int // the segment the window looks at
+	win   window
+}
+
+func (l *loader) openSegment(dir string, number uint32, open OpenFile) error {
+	path := segmentPath(dir, number)
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	f, err := open(path, os.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	l.files = append(l.files, f)
+	s, err := loadSegment(dir, number, f, info.Size())
+	l.segments = append(l.segments, s)
+	return err
+}
+
+func (l *loader) close() {
+	for _, f := range l.files {
+		f.Close() // read only: nothing can be lost
+	}
+}
+
+// look points the window at the segment at position i.
+func (l *loader) look(i int) {
+	if l.win.file == nil || l.at != i {
+		l.at, l.win.step = i, zeroStep
+		l.win.reset(l.files[i], l.segments[i].path)
+	}
+}
+
+// read takes in frame after frame. Where they end it settles whether that is
+// the log's end, a torn tail or damage.
+func (l *loader) read() error {
+	for {
+		at, off := l.tail, l.end
+		v, reason, err := l.step(at, off)
+		if err == nil && v == blank && at+1 < len(l.segments) {
+			// The segment may have been left for the next one.
+			at, off = at+1, segmentHeader
+			v, reason, err = l.step(at, off)
+		}
+		switch {
+		case err != nil:
+			return err
+		case v != whole:
+			return l.settle(v, reason, at, off)
+		}
+	}
+}
+
+// step takes in the frame at off of the segment at position at, if it is whole.
+func (l *loader) step(at int, off int64) (verdict, string, error) {
+	l.look(at)
+	s := &l.segments[at]
+	h, body, v, reason, err := examine(&l.win, s, off)
+	if err != nil || v != whole {
+		return v, reason, err
+	}
+	if h.number != l.frame+1 {
+		return 0, "", &DamageError{File: l.segments[l.tail].path, Offset: l.end,
+			Reason: fmt.Sprintf("frame %d is missing, %s goes on with frame %d", l.frame+1, filepath.Base(s.path), h.number)}
+	}
+	if h.durable > l.frame || at != l.tail && h.durable != l.frame {
+		return 0, "", &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d says that frame %d was the last durable one", h.number, h.durable)}
+	}
+	if err := l.apply(body, placeOf(s.number, off)); err != nil {
+		return 0, "", &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d makes no sense: %v", h.number, err)}
+	}
+	if h.durable == l.frame {
+		l.group = off
+	}
+	l.frame = h.number
+	l.tail, l.end = at, off+frameSize(int64(h.length))
+	return whole, "", nil
+}
+
+// apply takes in a frame's body.
+func (l *loader) apply(b []byte, at place) error {
+	r := body{b: b}
+	log := &l.restored
+	var first raft.Index
+	for {
+		more, err := r.next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if r.state != nil {
+			log.HardState = *r.state
+			continue
+		}
+		i := r.entry.Index
+		if i > log.LastIndex+1 || first != 0 && i != log.LastIndex+1 {
+			return fmt.Errorf("entry %d behind entry %d", i, log.LastIndex)
+		}
+		if first == 0 {
+			first = i
+			for n := len(log.Runs); n > 0 && log.Runs[n-1].First >= i; n-- {
+				log.Runs = log.Runs[:n-1]
+			}
+		}
+		if n := len(log.Runs); n == 0 || log.Runs[n-1].Term != r.entry.Term {
+			log.Runs = append(log.Runs, raft.TermRun{First: i, Term: r.entry.Term})
+		}
+		log.LastIndex = i
+	}
+	if first != 0 {
+		l.index.add(first, log.LastIndex+1, at)
+	}
+	return nil
+}
+
+// settle decides what it means that there is no whole frame at off of the
+// segment at position at. What belongs to a write that did not complete is to
+// be cut. Anything else would lose what was durable.
+func (l *loader) settle(v verdict, reason string, at int, off int64) error {
+	missing := l.frame + 1
+	for i := l.tail; i < len(l.segments); i++ {
+		from := int64(segmentHeader)
+		if i == l.tail {
+			from = l.end
+		}
+		to, proof, err := l.sweep(i, from, missing)
+		if err != nil {
+			return err
+		}
+		if proof != 0 {
+			e := &DamageError{File: l.segments[at].path, Offset: off}
+			if at != l.tail && v == blank {
+				e.File, e.Offset = l.segments[l.tail].path, l.end
+			}
+			e.Reason = fmt.Sprintf("frame %d is missing or incomplete, but frame %d says it was durable", missing, proof)
+			return e
+		}
+		if to > from {
+			l.cut = append(l.cut, stretch{segment: i, from: from, to: to})
+		}
+	}
+	if v == damaged {
+		return &DamageError{File: l.segments[at].path, Offset: off, Reason: reason}
+	}
+	return nil
+}
+
+// sweep looks at everything from off on. It returns the end of the last byte
+// that is not zero, and the number of a frame whose header says that frame
+// missing was durable, 0 if there is none.
+func (l *loader) sweep(at int, from int64, missing uint64) (end int64, proof uint64, err error) {
+	l.look(at)
+	s := &l.segments[at]
+	end = from
+	for off := from; off < s.size; {
+		b, err := l.win.view(off, int(min(s.size-off, zeroStep)))
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(b) == 0 {
+			break // cut short since its size was asked
+		}
+		if !isZero(b) {
+			end = off + int64(len(bytes.TrimRight(b, "\x00")))
+			for i := 0; i+headerSize <= len(b); i += frameAlign {
+				h, ok := parseHeader(b[i:], s.seed, off+int64(i))
+				if ok && h.durable >= missing {
+					return 0, h.number, nil
+				}
+			}
+		}
+		off += int64(len(b))
+	}
+	return end, 0, nil
+}
+
+// notes says what repair is about to cut.
+func (m *image) notes() []string {
+	var notes []string
+	for _, c := range m.cut {
+		notes = append(notes, fmt.Sprintf("cut a torn tail of %d bytes at offset %d of %s: a write that was interrupted, none of it acknowledged",
+			c.to-c.from, c.from, filepath.Base(m.segments[c.segment].path)))
+	}
+	return notes
+}
+
+// repair makes the disk be what load took it for.
+func (m *image) repair(open OpenFile) error {
+	for _, c := range m.cut {
+		if err := m.rewrite(c, open, true); err != nil {
+			return fmt.Errorf("cut the torn tail of log %s: %w", m.segments[c.segment].path, err)
+		}
+	}
+	// The last group may have been read from the page cache without ever having
+	// been synced, and after a failed sync Linux takes pages for written that are
+	// not. So it is written once more; every group before it was followed by
+	// one, hence synced.
+	last := stretch{segment: m.tail, from: m.group, to: m.end}
+	if err := m.rewrite(last, open, false); err != nil {
+		return fmt.Errorf("sync log %s: %w", m.segments[m.tail].path, err)
+	}
+	return nil
+}
+
+// rewrite writes a stretch with zeros or with its own bytes, and syncs.
+func (m *image) rewrite(c stretch, open OpenFile, zero bool) error {
+	path := m.segments[c.segment].path
+	f, err := open(path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		w := window{step: zeroStep}
+		w.reset(f, path)
+		for off := c.from; off < c.to; {
+			b := zeros[:min(c.to-off, zeroStep)]
+			if !zero {
+				if b, err = w.view(off, len(b)); err != nil {
+					return err
+				}
+			}
+			n, err := f.WriteAt(b, off)
+			if err != nil {
+				return err
+			}
+			off += int64(n)
+		}
+		return f.Sync()
+	}()
+	return errors.Join(err, f.Close())
+}
