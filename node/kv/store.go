@@ -1,0 +1,183 @@
+package kv
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// Store is the state machine. It is used by one goroutine at a time.
+type Store struct {
+	pairs    map[string]*pair
+	sessions sessions
+}
+
+// pair is what a key stands for. The bytes of value are never changed: answers
+// and readers share them.
+type pair struct {
+	value []byte
+	index raft.Index // of the entry that set it
+}
+
+// Result is what came of an entry.
+type Result struct {
+	Code  wire.Code  // CodeOK, CodeFailed, CodeBad, CodeNoSession
+	Index raft.Index // where the command took effect: for a retry, an earlier entry than this
+	Term  raft.Term  // of that entry
+	Found bool       // get, del: there was such a key
+	Value []byte     // get: the value; incr: the new one. Not to be changed
+	Error string     // why the state machine refused
+	// Repeated tells that the command had taken effect before and the answer is
+	// that one's.
+	Repeated bool
+}
+
+// New returns an empty store.
+func New() *Store { return newStore(maxSessions) }
+
+func newStore(sessionLimit int) *Store {
+	return &Store{
+		pairs:    make(map[string]*pair),
+		sessions: sessions{byID: make(map[uint64]*session), limit: sessionLimit},
+	}
+}
+
+// Apply applies the command of one entry. It keeps no memory of data. Whatever
+// data is, the answer and the new state are the same on every node.
+func (s *Store) Apply(index raft.Index, term raft.Term, data []byte) Result {
+	var c Command
+	if err := DecodeCommand(data, &c); err != nil {
+		return Result{Code: wire.CodeBad, Index: index, Term: term, Error: err.Error()}
+	}
+	if c.Session == 0 || c.Op == wire.OpGet {
+		return s.do(index, term, &c)
+	}
+	return s.once(index, term, &c)
+}
+
+// once applies a command of a session unless it was applied before (thesis §6.3).
+func (s *Store) once(index raft.Index, term raft.Term, c *Command) Result {
+	refuse := func(code wire.Code, format string, args ...any) Result {
+		return Result{Code: code, Index: index, Term: term, Error: fmt.Sprintf(format, args...)}
+	}
+	client := s.sessions.byID[c.Session]
+	switch {
+	case client != nil:
+		s.sessions.use(client)
+	case c.Seq == 1:
+		client = s.sessions.open(c.Session)
+	default:
+		return refuse(wire.CodeNoSession, "session %d is not known, and command %d is not its first", c.Session, c.Seq)
+	}
+	if c.Seq <= client.acked {
+		return refuse(wire.CodeBad, "the client has had the answer of command %d: it acknowledged all up to %d", c.Seq, client.acked)
+	}
+	// Acked counts only together with a Seq beyond it, else a single command
+	// could close its own session for ever.
+	if c.Acked < c.Seq {
+		client.ack(c.Acked)
+	}
+	if c.Seq-client.acked > MaxAhead {
+		return refuse(wire.CodeBad, "command %d is more than %d ahead of %d, the last acknowledged", c.Seq, MaxAhead, client.acked)
+	}
+	a := client.answer(c.Seq)
+	if a.given() {
+		return a.result()
+	}
+	r := s.do(index, term, c)
+	a.keep(&r)
+	return r
+}
+
+// do applies a command.
+func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
+	r := Result{Code: wire.CodeOK, Index: index, Term: term}
+	p := s.pairs[string(c.Key)]
+	switch c.Op {
+	case wire.OpPut:
+		s.set(p, c.Key, bytes.Clone(c.Value), index)
+	case wire.OpGet:
+		if p != nil {
+			r.Found, r.Value = true, p.value
+		}
+	case wire.OpDel:
+		r.Found = p != nil
+		delete(s.pairs, string(c.Key))
+	case wire.OpCAS:
+		switch {
+		case p == nil:
+			fail(&r, "%s does not exist, so it is not %s", excerpt(c.Key), excerpt(c.Old))
+		case !bytes.Equal(p.value, c.Old):
+			fail(&r, "%s is %s, not %s", excerpt(c.Key), excerpt(p.value), excerpt(c.Old))
+		default:
+			s.set(p, c.Key, bytes.Clone(c.Value), index)
+		}
+	case wire.OpIncr:
+		n, ok := number(p)
+		switch {
+		case !ok:
+			fail(&r, "%s is %s, which is no integer of 64 bits", excerpt(c.Key), excerpt(p.value))
+		case n == math.MaxInt64:
+			fail(&r, "%s is %d, the largest there is", excerpt(c.Key), n)
+		default:
+			r.Value = strconv.AppendInt(nil, n+1, 10)
+			s.set(p, c.Key, r.Value, index)
+		}
+	}
+	return r
+}
+
+func fail(r *Result, format string, args ...any) {
+	r.Code, r.Error = wire.CodeFailed, fmt.Sprintf(format, args...)
+}
+
+// set gives the key, whose pair is p or nil for a new one, a value that
+// nobody else changes.
+func (s *Store) set(p *pair, key, value []byte, index raft.Index) {
+	if p == nil {
+		p = new(pair)
+		s.pairs[string(key)] = p
+	}
+	p.value, p.index = value, index
+}
+
+// number is the integer a pair holds; a missing one counts as 0.
+func number(p *pair) (int64, bool) {
+	if p == nil {
+		return 0, true
+	}
+	if len(p.value) > 20 { // the longest: "-9223372036854775808"
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(p.value), 10, 64)
+	return n, err == nil
+}
+
+// Get returns what a key stands for and the index of the entry that set it.
+// The value must not be changed.
+func (s *Store) Get(key []byte) (value []byte, index raft.Index, found bool) {
+	p := s.pairs[string(key)]
+	if p == nil {
+		return nil, 0, false
+	}
+	return p.value, p.index, true
+}
+
+// Len is how many keys there are.
+func (s *Store) Len() int { return len(s.pairs) }
+
+// Pairs returns all keys in order.
+func (s *Store) Pairs() []wire.Pair {
+	pairs := make([]wire.Pair, 0, len(s.pairs))
+	for key, p := range s.pairs {
+		pairs = append(pairs, wire.Pair{Key: key, Value: string(p.value), Index: p.index})
+	}
+	slices.SortFunc(pairs, func(a, b wire.Pair) int { return strings.Compare(a.Key, b.Key) })
+	return pairs
+}
