@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"slices"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// LinkCounters tell what one directed link has done so far.
+type LinkCounters struct {
+	From, To  raft.NodeID
+	Sent      uint64 // frames that left the sender
+	Delivered uint64
+	Dropped   uint64
+	Waiting   int           // Sent, and neither delivered nor dropped yet
+	Flight    raft.Duration // median of the last frames delivered; 0 when there is none
+}
+
+// Links returns the counters of all links, by From and then To, appended to dst.
+func (p *Proxy) Links(dst []LinkCounters) []LinkCounters {
+	for l := range p.each() {
+		l.mu.Lock()
+		c := &l.counts
+		dst = append(dst, LinkCounters{
+			From: l.from, To: l.to,
+			Sent: c.sent, Delivered: c.delivered, Dropped: c.dropped,
+			Waiting: int(c.sent - c.delivered - c.dropped),
+			Flight:  c.flight(),
+		})
+		l.mu.Unlock()
+	}
+	return dst
+}
+
+// counts is what a link counts.
+type counts struct {
+	sent, delivered, dropped uint64
+	flights                  [32]raft.Duration // of the last frames delivered
+	median                   raft.Duration     // of flights, when the link had delivered upTo
+	upTo                     uint64
+}
+
+func (c *counts) arrived(flight raft.Duration) {
+	c.flights[c.delivered%uint64(len(c.flights))] = flight
+	c.delivered++
+}
+
+func (c *counts) flight() raft.Duration {
+	if c.upTo == c.delivered {
+		return c.median
+	}
+	sorted := c.flights
+	n := min(c.delivered, uint64(len(sorted)))
+	slices.Sort(sorted[:n])
+	c.median, c.upTo = sorted[n/2], c.delivered
+	return c.median
+}

@@ -1,0 +1,275 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"github.com/raftlab/raftlab/node/wire"
+)
+
+// Why a sender's connection is closed from this side.
+var (
+	errNodeGone = errors.New("the node's process is dead")
+	errReplaced = errors.New("the node opened the link anew")
+)
+
+// inbound is a connection that somebody opened to the proxy: a link's, once it
+// has said hello.
+type inbound struct {
+	conn net.Conn
+	raw  syscall.RawConn
+	chunk
+	read    func(fd uintptr) bool // tryRead, made once
+	n       int                   // what the last read brought
+	readErr error
+
+	gone chan struct{} // closed when the proxy closes conn
+	once sync.Once
+	why  error         // why it was closed from this side
+	over chan struct{} // closed when nobody reads it any more
+}
+
+func newInbound(conn net.Conn) (*inbound, error) {
+	tcp, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("a connection of type %T", conn)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	in := &inbound{conn: conn, raw: raw, gone: make(chan struct{}), over: make(chan struct{})}
+	in.read = in.tryRead
+	return in, nil
+}
+
+// close ends the connection and says why. Only the first reason counts.
+func (in *inbound) close(why error) {
+	in.once.Do(func() {
+		in.why = why
+		close(in.gone)
+		// The reader learns of it; nobody else can do anything about an error.
+		_ = in.conn.Close()
+	})
+}
+
+// fill reads once, as much as has come and fits.
+func (in *inbound) fill() error {
+	if err := in.raw.Read(in.read); err != nil {
+		return in.reason(err)
+	}
+	if in.readErr != nil {
+		return in.reason(in.readErr)
+	}
+	if in.n == 0 {
+		if rest := in.chunk.len(); rest > 0 {
+			return fmt.Errorf("the connection ended %d bytes into a frame: %w", rest, io.ErrUnexpectedEOF)
+		}
+		return io.EOF
+	}
+	in.chunk.end += in.n
+	return nil
+}
+
+// tryRead reads what is there; false when nothing is, and it has to wait. A
+// connection that waits between two frames has no buffer.
+func (in *inbound) tryRead(fd uintptr) bool {
+	free := in.chunk.free()
+	for {
+		n, err := syscall.Read(int(fd), free)
+		switch err {
+		case nil:
+			in.n, in.readErr = n, nil
+			return true
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if in.chunk.len() == 0 {
+				in.chunk.release()
+			}
+			return false
+		default:
+			in.n, in.readErr = 0, err
+			return true
+		}
+	}
+}
+
+// reason is why reading ended: what this side closed it for, if it did.
+func (in *inbound) reason(err error) error {
+	select {
+	case <-in.gone:
+		return in.why
+	default:
+		return err
+	}
+}
+
+// accepted makes in the link's connection in place of the one it had, and
+// returns that one.
+func (l *lane) accepted(in *inbound) *inbound {
+	l.mu.Lock()
+	old := l.in
+	l.in = in
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		in.close(net.ErrClosed)
+	}
+	if old != nil {
+		old.close(errReplaced)
+	}
+	return old
+}
+
+// disconnect closes the sender's connection.
+func (l *lane) disconnect(why error) {
+	l.mu.Lock()
+	in := l.in
+	l.mu.Unlock()
+	if in != nil {
+		in.close(why)
+	}
+}
+
+// serve carries the frames of one connection until it ends, and says why it did.
+func (l *lane) serve(in *inbound) error {
+	// The connection before this one may still hand on its last frames.
+	if old := l.accepted(in); old != nil {
+		select {
+		case <-old.over:
+		case <-in.gone:
+			return in.why
+		}
+	}
+	defer func() {
+		l.mu.Lock()
+		if l.in == in {
+			l.in = nil
+		}
+		l.mu.Unlock()
+	}()
+	for {
+		if err := l.pass(in); err != nil {
+			return err
+		}
+		for l.overfull() {
+			select {
+			case <-l.room:
+			case <-in.gone:
+				return in.why
+			}
+		}
+		if err := in.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// pass admits all whole frames that were read. A frame that has no business
+// here is an error, after those before it were admitted.
+func (l *lane) pass(in *inbound) error {
+	if in.chunk.len() == 0 {
+		return nil
+	}
+	batch := takeFrames()
+	defer batch.release()
+	batch.list = batch.list[:0]
+	start := in.chunk.start
+	var bad error
+	for {
+		raw, err := in.chunk.next()
+		if err != nil || raw == nil {
+			bad = err
+			break
+		}
+		h, s, err := wire.Peek(raw[4:])
+		if err != nil {
+			bad = err
+			break
+		}
+		if h.From != l.from || h.To != l.to {
+			bad = fmt.Errorf("a frame from node %d to node %d", h.From, h.To)
+			break
+		}
+		batch.list = append(batch.list, Frame{
+			From: l.from, To: l.to, Kind: h.Kind, Term: h.Term, Bytes: len(raw), Summary: s,
+		})
+	}
+	if len(batch.list) > 0 {
+		l.admit(batch.list, in.chunk.buf[start:in.chunk.start])
+	}
+	return bad
+}
+
+// chunk is what was read of a connection and not used yet: buf[start:end]. An
+// empty one may have no buffer.
+type chunk struct {
+	buf        []byte
+	start, end int
+	pooled     *[chunkSize]byte // buf's memory, when it goes back to the pool
+}
+
+// chunkSize is how much one read can bring. It is held only by links that are
+// reading.
+const chunkSize = 256 << 10
+
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+func (c *chunk) len() int { return c.end - c.start }
+
+// next returns the next whole frame with its length bytes, nil when there is none.
+func (c *chunk) next() ([]byte, error) {
+	if c.len() < 4 {
+		return nil, nil
+	}
+	length := binary.BigEndian.Uint32(c.buf[c.start:])
+	if length > wire.MaxFrame {
+		return nil, &wire.FrameError{Length: uint64(length), Limit: wire.MaxFrame}
+	}
+	size := 4 + int(length)
+	if c.len() < size {
+		return nil, nil
+	}
+	raw := c.buf[c.start : c.start+size]
+	c.start += size
+	return raw, nil
+}
+
+// free returns where the next read may go. There is always room: what is left
+// of a frame moves to the front, and a frame that is larger than the buffer
+// gets a larger one, which grows with what really came.
+func (c *chunk) free() []byte {
+	switch {
+	case c.buf == nil:
+		c.pooled = chunks.Get().(*[chunkSize]byte)
+		c.buf = c.pooled[:]
+		c.start, c.end = 0, 0
+	case c.start == c.end:
+		c.start, c.end = 0, 0
+	case c.start > 0 && len(c.buf)-c.end < len(c.buf)/4:
+		c.end = copy(c.buf, c.buf[c.start:c.end])
+		c.start = 0
+	case c.end == len(c.buf):
+		old, pooled := c.buf, c.pooled
+		c.buf = make([]byte, 2*len(old))
+		copy(c.buf, old)
+		c.pooled = nil
+		if pooled != nil {
+			chunks.Put(pooled)
+		}
+	}
+	return c.buf[c.end:]
+}
+
+// release gives the buffer back, and what is in it up.
+func (c *chunk) release() {
+	if c.pooled != nil {
+		chunks.Put(c.pooled)
+	}
+	*c = chunk{}
+}

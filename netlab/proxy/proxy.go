@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// Options are what a Proxy is made with.
+type Options struct {
+	Nodes  int          // nodes 1 to Nodes, all links between them
+	Seed   uint64       // of all that chance decides
+	Clock  *clock.Clock // the lab's
+	Token  string       // in the hello of every link, both ways
+	Logger *slog.Logger // nil: says nothing
+
+	// Backlog is how many bytes a link holds before it stops reading; 0 is 8 MiB.
+	Backlog int
+	// Recent is how many records of frames are kept for readers; 0 is 8192.
+	Recent int
+}
+
+const (
+	backlogDefault = 8 << 20
+	recentDefault  = 8192
+)
+
+// Proxy is the network of one lab. Its methods may be called from any goroutine.
+type Proxy struct {
+	nodes   int
+	seed    uint64
+	clock   *clock.Clock
+	token   string
+	logger  *slog.Logger
+	backlog int
+
+	lanes    []*lane // by from and to; nil where they are the same
+	schedule *schedule
+	frames   frameLog
+	ids      atomic.Uint64 // of frames, the last one given
+
+	listener net.Listener
+	waiting  pending
+	conns    sync.WaitGroup // readers, watchers and deliveries
+
+	ctx  context.Context // ends dials when the proxy closes
+	stop context.CancelFunc
+	shut sync.Once
+
+	mu  sync.Mutex
+	ran chan struct{} // closed when Run has returned; nil before it began
+}
+
+// New returns a network on which nobody is reachable and no fault is set.
+// Close it, whether it ran or not.
+func New(o Options) (*Proxy, error) {
+	if o.Nodes < 1 {
+		return nil, fmt.Errorf("a network of %d nodes", o.Nodes)
+	}
+	if o.Clock == nil {
+		return nil, errors.New("a network without a clock")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Backlog == 0 {
+		o.Backlog = backlogDefault
+	}
+	if o.Recent == 0 {
+		o.Recent = recentDefault
+	}
+	schedule, err := newSchedule(o.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("create the network's timer: %w", err)
+	}
+	p := &Proxy{
+		nodes:    o.Nodes,
+		seed:     o.Seed,
+		clock:    o.Clock,
+		token:    o.Token,
+		logger:   o.Logger,
+		backlog:  o.Backlog,
+		lanes:    make([]*lane, o.Nodes*o.Nodes),
+		schedule: schedule,
+	}
+	p.frames.records = make([]Frame, o.Recent)
+	p.waiting.limit = o.Nodes*(o.Nodes-1) + pendingSpare
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	for from := raft.NodeID(1); from <= raft.NodeID(o.Nodes); from++ {
+		for to := raft.NodeID(1); to <= raft.NodeID(o.Nodes); to++ {
+			if from != to {
+				p.lanes[p.index(from, to)] = newLane(p, from, to)
+			}
+		}
+	}
+	return p, nil
+}
+
+// Listen opens the port that nodes dial: 127.0.0.1:0 takes any free one.
+func (p *Proxy) Listen(addr string) error {
+	// No keep-alive probes: a link at rest costs nothing, and that a node has
+	// vanished without a word is known from its conversation with the lab.
+	config := net.ListenConfig{KeepAlive: -1}
+	l, err := config.Listen(p.ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("open the network's port: %w", err)
+	}
+	p.listener = l
+	return nil
+}
+
+// Addr is where nodes dial; empty before Listen.
+func (p *Proxy) Addr() string {
+	if p.listener == nil {
+		return ""
+	}
+	return p.listener.Addr().String()
+}
+
+// Run carries frames until ctx ends, and returns when all it started has
+// stopped. Listen comes first; a network runs once.
+func (p *Proxy) Run(ctx context.Context) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	defer close(p.ran)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(p.accept)
+	g.Go(p.schedule.run)
+	g.Go(p.followClock)
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-p.ctx.Done():
+		}
+		p.end()
+		return nil
+	})
+	err := g.Wait()
+	p.conns.Wait()
+	return err
+}
+
+func (p *Proxy) begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener == nil {
+		return errors.New("the network has no port: Listen comes before Run")
+	}
+	if p.ran != nil || p.ctx.Err() != nil {
+		return errors.New("the network has run already")
+	}
+	p.ran = make(chan struct{})
+	return nil
+}
+
+// Close ends the network and waits until all of it has stopped.
+func (p *Proxy) Close() {
+	p.end()
+	p.mu.Lock()
+	ran := p.ran
+	p.mu.Unlock()
+	if ran != nil {
+		<-ran
+	}
+}
+
+func (p *Proxy) end() {
+	p.shut.Do(func() {
+		p.stop()
+		if p.listener != nil {
+			// What Close may say is of no use to anybody: the port is going away.
+			_ = p.listener.Close()
+		}
+		p.schedule.close()
+		p.waiting.closeAll()
+		for l := range p.each() {
+			l.close()
+		}
+	})
+}
+
+// followClock makes waits start over when the clock is set.
+func (p *Proxy) followClock() error {
+	for {
+		changed := p.clock.Changed()
+		p.schedule.restart()
+		select {
+		case <-changed:
+		case <-p.ctx.Done():
+			return nil
+		}
+	}
+}
+
+// SetNode says that node id has started and where it takes Raft frames. What
+// was connected to an earlier life of it is closed.
+func (p *Proxy) SetNode(id raft.NodeID, raftAddr string) error {
+	if err := p.checkNode(id); err != nil {
+		return err
+	}
+	for l := range p.each() {
+		if l.to == id {
+			l.setAddr(raftAddr)
+		}
+	}
+	return nil
+}
+
+// NodeGone says that node id's process is dead: its connections are closed, and
+// frames that get to it from now on are dropped.
+func (p *Proxy) NodeGone(id raft.NodeID) error {
+	if err := p.checkNode(id); err != nil {
+		return err
+	}
+	for l := range p.each() {
+		if l.to == id {
+			l.setAddr("")
+		}
+		if l.from == id {
+			l.disconnect(errNodeGone)
+		}
+	}
+	return nil
+}
+
+// SetRules sets the faults of one directed link, from the next frame on.
+// Frames under way keep their due time, but a wall or a cut stops them.
+func (p *Proxy) SetRules(from, to raft.NodeID, r link.Rules) error {
+	l, err := p.lane(from, to)
+	if err != nil {
+		return err
+	}
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	l.setRules(r)
+	return nil
+}
+
+// Rules returns the faults of one directed link.
+func (p *Proxy) Rules(from, to raft.NodeID) (link.Rules, error) {
+	l, err := p.lane(from, to)
+	if err != nil {
+		return link.Rules{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rules, nil
+}
+
+func (p *Proxy) checkNode(id raft.NodeID) error {
+	if id < 1 || id > raft.NodeID(p.nodes) {
+		return fmt.Errorf("node %d is not one of the network's %d nodes", id, p.nodes)
+	}
+	return nil
+}
+
+func (p *Proxy) lane(from, to raft.NodeID) (*lane, error) {
+	if err := p.checkNode(from); err != nil {
+		return nil, err
+	}
+	if err := p.checkNode(to); err != nil {
+		return nil, err
+	}
+	if from == to {
+		return nil, fmt.Errorf("there is no link from node %d to itself", from)
+	}
+	return p.lanes[p.index(from, to)], nil
+}
+
+func (p *Proxy) index(from, to raft.NodeID) int {
+	return int(from-1)*p.nodes + int(to-1)
+}
+
+// each yields all links, by from and then to.
+func (p *Proxy) each() func(yield func(*lane) bool) {
+	return func(yield func(*lane) bool) {
+		for _, l := range p.lanes {
+			if l != nil && !yield(l) {
+				return
+			}
+		}
+	}
+}
