@@ -1,0 +1,264 @@
+package cmd
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/cond"
+	"github.com/urfave/cli/v2"
+)
+
+// completeLimit bounds how long completion may ask the lab.
+const completeLimit = 100 * time.Millisecond
+
+func completeVerb() *verb {
+	return &verb{
+		name: "__complete", args: "WORD..", usage: "Candidates for the last word of a command line", category: categoryTool,
+		max: -1, hidden: true, terminal: true,
+		run: func(c *call) error {
+			words := c.Args().Slice()
+			var b strings.Builder
+			for _, cand := range completeWords(c.Context.Context, c.sh.lab, words) {
+				b.WriteString(cand.word)
+				if cand.about != "" {
+					b.WriteString("\t" + cand.about)
+				}
+				b.WriteString("\n")
+			}
+			_, err := io.WriteString(c.sh.stdout, b.String())
+			return err
+		},
+	}
+}
+
+// A candidate is what a word may become.
+type candidate struct{ word, about string }
+
+// completeWords returns what the last of words may become. It asks the running
+// lab for its nodes and keys, and goes by what is always right when there is
+// none or it is slow.
+func completeWords(ctx context.Context, lab string, words []string) []candidate {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	before, last := words[:len(words)-1], words[len(words)-1]
+	all := verbs()
+	var v *verb
+	level, flags, args := all, sharedFlags(), []string(nil)
+	var pending cli.Flag // a flag that waits for its value
+	for _, w := range before {
+		switch {
+		case pending != nil:
+			if pending.Names()[0] == "lab" {
+				lab = w
+			}
+			pending = nil
+		case looksLikeFlag(w):
+			name, value, hasValue := strings.Cut(strings.TrimLeft(w, "-"), "=")
+			f := findFlag(flags, name, strings.HasPrefix(w, "--"))
+			if f != nil && takesValue(f) && !hasValue {
+				pending = f
+			}
+			if f != nil && hasValue && f.Names()[0] == "lab" {
+				lab = value
+			}
+		case level != nil:
+			v = find(level, w)
+			if v == nil {
+				return nil
+			}
+			flags, level = append(slices.Clone(v.flags), sharedFlags()...), v.subs
+			if len(level) == 0 {
+				level = nil
+			}
+		default:
+			args = append(args, w)
+		}
+	}
+	var out []candidate
+	switch {
+	case pending != nil:
+		out = flagValues(pending)
+	case strings.HasPrefix(last, "-") && v != nil:
+		out = flagNames(flags)
+	case level != nil:
+		for _, v := range level {
+			if !v.hidden {
+				out = append(out, candidate{v.name, v.usage})
+			}
+		}
+	case v.max >= 0 && len(args) >= v.max:
+		return nil
+	default:
+		ctx, cancel := context.WithTimeout(ctx, completeLimit)
+		defer cancel()
+		out = argValues(ctx, lab, v.word(len(args)), args)
+	}
+	return slices.DeleteFunc(out, func(c candidate) bool { return !strings.HasPrefix(c.word, last) })
+}
+
+func flagNames(flags []cli.Flag) []candidate {
+	var out []candidate
+	for _, f := range flags {
+		if !isHidden(f) {
+			out = append(out, candidate{flagTitle(f), flagUsage(f)})
+		}
+	}
+	return out
+}
+
+// flagValues are the values of flags that have few.
+func flagValues(f cli.Flag) []candidate {
+	words := func(s ...string) (out []candidate) {
+		for _, w := range s {
+			out = append(out, candidate{word: w})
+		}
+		return out
+	}
+	switch f.Names()[0] {
+	case "output":
+		return words("table", "json", "jsonl", "name")
+	case "color":
+		return words("auto", "always", "never")
+	case "profile":
+		return words(netlab.ProfileLAN, netlab.ProfileClassroom)
+	case "read":
+		return words("log", "stale")
+	case "motion":
+		return words("full", "less", "none")
+	case "lab":
+		return labNames()
+	case "node":
+		return nodeCandidates(nil)
+	}
+	return nil
+}
+
+func labNames() []candidate {
+	home, err := netlab.Home()
+	if err != nil {
+		return nil // completion has nobody to tell
+	}
+	labs, err := netlab.List(home)
+	if err != nil {
+		return nil
+	}
+	var out []candidate
+	for _, l := range labs {
+		out = append(out, candidate{l.Name, plural(l.Nodes, "node")})
+	}
+	return out
+}
+
+// argValues are the values of arguments.
+func argValues(ctx context.Context, lab string, kind word, before []string) []candidate {
+	switch kind {
+	case wordNode:
+		return nodeCandidates(askStatus(ctx, lab))
+	case wordSide:
+		return append(nodeCandidates(askStatus(ctx, lab)), candidate{"/", "the next side"})
+	case wordLink:
+		out := nodeCandidates(askStatus(ctx, lab))
+		if len(before) == 1 {
+			out = append(out, candidate{"to", "one way"})
+		}
+		return out
+	case wordCond:
+		var out []candidate
+		for name, stands := range cond.Words {
+			out = append(out, candidate{name, stands})
+		}
+		slices.SortFunc(out, func(a, b candidate) int { return strings.Compare(a.word, b.word) })
+		return out
+	case wordKey:
+		return keyCandidates(ctx, lab)
+	case wordVerb:
+		var out []candidate
+		for _, v := range verbs() {
+			if !v.hidden {
+				out = append(out, candidate{v.name, v.usage})
+			}
+		}
+		return out
+	case wordShell:
+		return []candidate{{word: "bash"}, {word: "zsh"}, {word: "fish"}, {word: "powershell"}}
+	case wordStop:
+		return []candidate{{"stop", "end the background writes"}}
+	case wordDemo:
+		return demoCandidates()
+	}
+	return nil
+}
+
+// nodeCandidates are the words for nodes; with a status also their numbers.
+func nodeCandidates(s *netlab.Status) []candidate {
+	var out []candidate
+	if s != nil {
+		for _, n := range s.Nodes {
+			about := n.State
+			if n.State == netlab.StateUp {
+				about = n.Role
+			}
+			out = append(out, candidate{strconv.Itoa(n.ID), about})
+		}
+	}
+	return append(out,
+		candidate{netlab.WordLeader, "who leads now"}, candidate{netlab.WordFollowers, "all others"},
+		candidate{netlab.WordRandom, "any node"}, candidate{netlab.WordAll, "every node"})
+}
+
+// askLab runs ask with a client of the running lab; an error, also of ask,
+// means that completion goes on with what it knows.
+func askLab(lab string, ask func(*netlab.Client) error) error {
+	home, err := netlab.Home()
+	if err != nil {
+		return err
+	}
+	if lab == "" {
+		lab = netlab.DefaultName
+	}
+	client, err := netlab.Connect(home, lab)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return ask(client)
+}
+
+// askStatus returns the lab's status, nil when there is none in time.
+func askStatus(ctx context.Context, lab string) (s *netlab.Status) {
+	err := askLab(lab, func(c *netlab.Client) (err error) {
+		s, err = c.Status(ctx)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	return s
+}
+
+// keyCandidates are the keys the leader's state machine holds.
+func keyCandidates(ctx context.Context, lab string) []candidate {
+	var out []candidate
+	err := askLab(lab, func(c *netlab.Client) error {
+		d, err := c.Dump(ctx, netlab.WordLeader)
+		if err != nil {
+			return err
+		}
+		for _, p := range d.Pairs {
+			if quoteWord(p.Key) == p.Key {
+				out = append(out, candidate{p.Key, clean(p.Value)})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return out
+}

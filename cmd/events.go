@@ -1,0 +1,178 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/raftlab/raftlab/netlab"
+	"github.com/urfave/cli/v2"
+)
+
+func eventsVerb() *verb {
+	return &verb{
+		name: "events", usage: "Show what happened, a sentence an event", category: categoryWatch, dry: true,
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C"},
+			&cli.DurationFlag{Name: "since", Usage: "only those of the last `D` of lab time"},
+		},
+		about: `Routine events, such as appends under load, are left out of the table; -v shows
+them too, and -o json or jsonl always does. With -f alone it starts now.`,
+		examples: []example{
+			{"raftlab events --since 10s", "the last ten seconds of lab time"},
+			{"raftlab events -f", "from now on"},
+			{"raftlab events -o jsonl | jq -r .text", "for scripts"},
+		},
+		run: func(c *call) error {
+			since := c.Duration("since")
+			if since < 0 || c.IsSet("since") && since == 0 {
+				return usageErrorf("--since wants a length of time like 10s, not %s", shortDuration(since))
+			}
+			if c.Bool("follow") && c.sh.embedded {
+				return usageErrorf("events -f works on the command line only, not inside a scenario or the palette")
+			}
+			lab, err := c.lab()
+			if err != nil {
+				return err
+			}
+			ctx := c.Context.Context
+			status, err := lab.Status(ctx)
+			if err != nil {
+				return err
+			}
+			after := uint64(0)
+			p := &eventPrinter{c: c}
+			if !c.Bool("follow") || c.IsSet("since") {
+				q := netlab.EventQuery{}
+				if since > 0 {
+					q.SinceNS = max(status.Clock.LabNS-int64(since), 0)
+				}
+				if after, err = p.stored(ctx, lab, q, status.LastEvent); err != nil {
+					return err
+				}
+			} else {
+				after = status.LastEvent
+			}
+			if c.Bool("follow") {
+				return followEvents(c, lab, after)
+			}
+			return p.finish()
+		},
+	}
+}
+
+// An eventPrinter prints events in the format of its call.
+type eventPrinter struct {
+	c    *call
+	all  []netlab.Event // for -o json, which is one object
+	last uint64
+}
+
+// stored prints the events that q asks for and returns the number of the last
+// one printed, last when there was none.
+func (p *eventPrinter) stored(ctx context.Context, lab *netlab.Client, q netlab.EventQuery, last uint64) (uint64, error) {
+	events, err := lab.Events(ctx, q)
+	if err != nil || len(events) == 0 {
+		return last, err
+	}
+	return max(events[len(events)-1].ID, last), p.print(events)
+}
+
+func (p *eventPrinter) print(events []netlab.Event) error {
+	c := p.c
+	var b strings.Builder
+	for _, e := range events {
+		switch {
+		case c.format == formatJSON:
+			p.all = append(p.all, e)
+		case c.format == formatJSONL:
+			if err := writeJSONLine(&b, e); err != nil {
+				return err
+			}
+		case c.format == formatName || c.quiet():
+			fmt.Fprintln(&b, e.ID)
+		case !e.Minor || c.Bool("verbose"):
+			b.WriteString(eventLine(e, c.style) + "\n")
+		}
+	}
+	_, err := io.WriteString(c.sh.stdout, b.String())
+	return err
+}
+
+// finish prints what could only be printed whole.
+func (p *eventPrinter) finish() error {
+	if p.c.format != formatJSON {
+		return nil
+	}
+	return writeJSON(p.c.sh.stdout, struct {
+		Schema string         `json:"schema"`
+		Events []netlab.Event `json:"events"`
+	}{"raftlab.events/1", append([]netlab.Event{}, p.all...)})
+}
+
+// eventLine is an event as people read it: time, who, what, and the command
+// that caused it.
+func eventLine(e netlab.Event, st style) string {
+	who := "lab"
+	switch {
+	case e.Node != 0:
+		who = nodeName(e.Node)
+	case e.Kind == netlab.EventFault:
+		who = "net"
+	}
+	line := fmt.Sprintf("%s %-3s %s", st.dim(labTime(e.LabNS)), who, clean(e.Text))
+	if e.Kind == netlab.EventViolation {
+		line = fmt.Sprintf("%s %-3s %s", st.dim(labTime(e.LabNS)), who, st.alarm("!! "+clean(e.Text)))
+	}
+	if e.Line != "" {
+		line += st.dim("  (you: " + clean(e.Line) + ")")
+	}
+	return line
+}
+
+// followEvents prints events as they come, those after the given number first.
+func followEvents(c *call, lab *netlab.Client, after uint64) error {
+	if c.format == formatJSON {
+		c.format = formatJSONL // of a stream only lines can be read
+	}
+	p := &eventPrinter{c: c}
+	ctx, stop := c.whileRead()
+	defer stop()
+	// When the stream leaves events out, to keep up, they are fetched from the store.
+	catchUp := func(last uint64) error {
+		var err error
+		after, err = p.stored(ctx, lab, netlab.EventQuery{After: after}, last)
+		return err
+	}
+	err := lab.Stream(ctx, netlab.StreamOptions{EveryMS: 100}, func(u netlab.Update) error {
+		if u.Status != nil && u.Status.LastEvent > after {
+			if err := catchUp(u.Status.LastEvent); err != nil {
+				return err
+			}
+		}
+		for i, e := range u.Events {
+			if e.ID <= after {
+				continue
+			}
+			if e.ID > after+1 {
+				if err := catchUp(u.Events[len(u.Events)-1].ID); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := p.print(u.Events[i : i+1]); err != nil {
+				return err
+			}
+			after = e.ID
+		}
+		if u.Missed > 0 && u.Lab != nil && u.Lab.LastEvent > after {
+			return catchUp(u.Lab.LastEvent)
+		}
+		return nil
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,350 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/urfave/cli/v2"
+)
+
+func statusVerb() *verb {
+	return &verb{
+		name: "status", args: "[NODE..]", usage: "Show nodes, links and the lab clock", category: categoryWatch, dry: true,
+		max: -1, words: []word{wordNode},
+		flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on showing it until Ctrl-C; with -o jsonl an object at each change"}},
+		about: `LEADER? is a node that leads a term which is no longer the highest. -v adds the
+traffic of every link.`,
+		examples: []example{
+			{"raftlab status", "the whole lab"},
+			{"raftlab status leader", "one node"},
+			{"raftlab status --watch", "live, without the terminal UI"},
+			{"raftlab status --json | jq .leader", "for scripts"},
+		},
+		run: func(c *call) error {
+			words, err := netlab.ParseNodes(c.Args().Slice())
+			if c.Args().Present() && err != nil {
+				return err
+			}
+			if c.Bool("watch") {
+				if c.sh.embedded {
+					return usageErrorf("status --watch works on the command line only, not inside a scenario or the palette")
+				}
+				return watchStatus(c, words)
+			}
+			lab, err := c.lab()
+			if err != nil {
+				return err
+			}
+			status, err := lab.Status(c.Context.Context)
+			if err != nil {
+				return err
+			}
+			if status, err = pick(status, words); err != nil {
+				return err
+			}
+			return c.printStatus(status)
+		},
+	}
+}
+
+// pick returns the status with only the nodes that words name; with all of
+// them when there are no words.
+func pick(s *netlab.Status, words []netlab.NodeWord) (*netlab.Status, error) {
+	if len(words) == 0 {
+		return s, nil
+	}
+	keep := make(map[int]bool)
+	for _, w := range words {
+		switch {
+		case w.Group == netlab.WordRandom:
+			return nil, usageErrorf("status shows nodes you name; random is for verbs that act").WithHint("raftlab status all")
+		case w.Group == netlab.WordLeader:
+			if s.Leader == 0 {
+				return nil, netlab.Errorf(netlab.ExitConflict, "no node is the leader now").WithHint("raftlab wait leader")
+			}
+			keep[s.Leader] = true
+		case w.ID != 0:
+			if !slices.ContainsFunc(s.Nodes, func(n netlab.NodeStatus) bool { return n.ID == w.ID }) {
+				return nil, usageErrorf("node %d is not in this lab", w.ID).WithHint("its nodes are %s", allNodes(s))
+			}
+			keep[w.ID] = true
+		default:
+			for _, n := range s.Nodes {
+				keep[n.ID] = keep[n.ID] || w.Group == netlab.WordAll || n.ID != s.Leader
+			}
+		}
+	}
+	part := *s
+	part.Nodes = slices.Clone(s.Nodes)
+	part.Nodes = slices.DeleteFunc(part.Nodes, func(n netlab.NodeStatus) bool { return !keep[n.ID] })
+	return &part, nil
+}
+
+func allNodes(s *netlab.Status) string {
+	ids := make([]string, len(s.Nodes))
+	for i, n := range s.Nodes {
+		ids[i] = strconv.Itoa(n.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
+func (c *call) printStatus(s *netlab.Status) error {
+	ids := make([]string, len(s.Nodes))
+	for i, n := range s.Nodes {
+		ids[i] = strconv.Itoa(n.ID)
+	}
+	return c.emit(s, ids, func(w io.Writer) error { return statusTable(w, s, c.style, c.Bool("verbose")) })
+}
+
+// statusTable writes the lab for people: a line of the whole, the sentence of
+// what goes on, a row for each node, and what the network does to links.
+func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
+	var b strings.Builder
+	leader := "leader " + nodeName(s.Leader)
+	if s.Leader == 0 {
+		leader = st.alarm("NO LEADER")
+	}
+	fmt.Fprintf(&b, "%s  %s  term %d  %s  commit %d  quorum %d  %s%s\n",
+		st.bold("lab "+s.Lab), plural(len(s.Nodes), "node"), s.Term, leader, s.Commit, s.Quorum, labTime(s.Clock.LabNS), clockState(s.Clock))
+	for _, v := range s.Violations {
+		fmt.Fprintf(&b, "%s %s: %s\n", st.alarm("!! SAFETY BROKEN"), v.Property, clean(v.Message))
+	}
+	if head := explain.Headline(s.View()); len(head) > 0 {
+		b.WriteString(strings.Join(head, " ") + "\n")
+	}
+	b.WriteString("\n")
+	t := &table{head: []string{"id", "state", "role", ">term", "vote", ">last", ">commit", ">applied", ">pid", "log"}}
+	for _, n := range s.Nodes {
+		pid := "-"
+		if n.Pid != 0 {
+			pid = strconv.Itoa(n.Pid)
+		}
+		t.add(nodeName(n.ID), stateCell(n, st), roleCell(n, s, st), u(n.Term), nodeName(n.Vote), u(n.LastIndex), u(n.Commit), u(n.Applied), pid, logCell(n))
+	}
+	if err := t.write(&b, st); err != nil {
+		return err
+	}
+	if len(s.Partition) > 0 {
+		sides := make([]string, len(s.Partition))
+		for i, side := range s.Partition {
+			sides[i] = nodeNames(side)
+		}
+		fmt.Fprintf(&b, "\npartition: %s\n", strings.Join(sides, " | "))
+	}
+	if faults := linkFaults(s.Links); len(faults) > 0 {
+		fmt.Fprintf(&b, "\nlinks: %s\n", strings.Join(faults, ", "))
+	}
+	if l := s.Load; l != nil {
+		fmt.Fprintf(&b, "\nload: %s of %s writes/s by %s, %d done, %d failed\n", number(float64(int(l.PerSec*10))/10), number(l.Rate), plural(l.Clients, "client"), l.Done, l.Failed)
+	}
+	if links {
+		b.WriteString("\n")
+		if err := linkTable(&b, s.Links, st); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func u(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func clockState(c netlab.ClockStatus) string {
+	switch {
+	case c.Held:
+		return "  HELD"
+	case c.Rate != 1:
+		return "  x" + number(c.Rate)
+	}
+	return ""
+}
+
+func stateCell(n netlab.NodeStatus, st style) string {
+	switch n.State {
+	case netlab.StateUp:
+		return "up"
+	case netlab.StateDead:
+		if n.Exit != "" {
+			return st.alarm("DEAD") + " (" + clean(n.Exit) + ")"
+		}
+		return st.dim("DEAD")
+	}
+	return st.dim(strings.ToUpper(n.State))
+}
+
+// roleCell writes a role as every view of raftlab does: leaders stand out, and
+// one of an old term carries a question mark.
+func roleCell(n netlab.NodeStatus, s *netlab.Status, st style) string {
+	switch n.Role {
+	case netlab.RoleLeader:
+		if n.State == netlab.StateDead {
+			return "leader"
+		}
+		if n.ID != s.Leader {
+			return st.bold("LEADER?")
+		}
+		return st.bold("LEADER")
+	case netlab.RoleCandidate:
+		return st.bold("CANDIDATE")
+	case netlab.RolePreCandidate:
+		return st.bold("PREVOTE")
+	case "":
+		return "-"
+	}
+	return n.Role
+}
+
+// logCell is a log as runs of terms: 1x3 4x2 is three entries of term 1, then
+// two of term 4; of a long one the end.
+func logCell(n netlab.NodeStatus) string {
+	const shown = 6
+	runs := n.Log
+	s := ""
+	if len(runs) > shown {
+		s = "… "
+		runs = runs[len(runs)-shown:]
+	}
+	parts := make([]string, len(runs))
+	for i, r := range runs {
+		parts[i] = fmt.Sprintf("t%d×%d", r.Term, r.Count)
+	}
+	return s + strings.Join(parts, " ")
+}
+
+// linkFaults lists what is set on links; the two directions of a pair together
+// when they are alike, and all links together when all are.
+func linkFaults(links []netlab.LinkStatus) []string {
+	set := make(map[[2]int]string)
+	counts := make(map[string]int)
+	for _, l := range links {
+		if f := linkFault(l); f != "" {
+			set[[2]int{l.From, l.To}] = f
+			counts[f]++
+		}
+	}
+	for f, n := range counts {
+		if n == len(links) && n > 2 {
+			return []string{"all " + f}
+		}
+	}
+	var out []string
+	for _, l := range links {
+		f, back := set[[2]int{l.From, l.To}], set[[2]int{l.To, l.From}]
+		switch {
+		case f == "" || f == back && l.From > l.To:
+		case f == back:
+			out = append(out, fmt.Sprintf("%d %d %s", l.From, l.To, f))
+		default:
+			out = append(out, fmt.Sprintf("%d to %d %s", l.From, l.To, f))
+		}
+	}
+	return out
+}
+
+func linkFault(l netlab.LinkStatus) string {
+	var parts []string
+	if l.Cut {
+		parts = append(parts, "cut")
+	}
+	if l.DelayMS > 0 || l.JitterMS > 0 {
+		d := number(l.DelayMS) + "ms"
+		if l.JitterMS > 0 {
+			d += "~" + number(l.JitterMS) + "ms"
+		}
+		parts = append(parts, d)
+	}
+	if l.Loss > 0 {
+		parts = append(parts, "loses "+number(float64(int(l.Loss*10000+0.5))/100)+"%")
+	}
+	return strings.Join(parts, " ")
+}
+
+// linkName is a directed link as the words of LINKS name it.
+func linkName(l netlab.LinkStatus) string { return fmt.Sprintf("%d to %d", l.From, l.To) }
+
+// linkTable writes a row for each directed link.
+func linkTable(w io.Writer, links []netlab.LinkStatus, st style) error {
+	t := &table{head: []string{"link", "set", ">sent", ">delivered", ">dropped", ">waiting", ">flight"}}
+	for _, l := range links {
+		what := linkFault(l)
+		if l.Wall {
+			what = strings.TrimSpace("wall " + what)
+		}
+		flight := "-"
+		if l.FlightNS > 0 {
+			flight = time.Duration(l.FlightNS).Round(time.Microsecond).String()
+		}
+		t.add(linkName(l), what, u(l.Sent), u(l.Delivered), u(l.Dropped), strconv.Itoa(l.Held), flight)
+	}
+	return t.write(w, st)
+}
+
+// watchStatus shows the status again at each change: on a terminal in place,
+// elsewhere one after the other.
+func watchStatus(c *call, words []netlab.NodeWord) error {
+	lab, err := c.lab()
+	if err != nil {
+		return err
+	}
+	ctx, stop := c.whileRead()
+	defer stop()
+	var status netlab.Status
+	inPlace := c.format == formatTable && !c.quiet() && isTerminal(c.sh.stdout)
+	rows := 0
+	return lab.Stream(ctx, netlab.StreamOptions{EveryMS: 250}, func(u netlab.Update) error {
+		status.Apply(u)
+		part, err := pick(&status, words)
+		if err != nil {
+			return err
+		}
+		if c.format == formatJSON {
+			return writeJSONLine(c.sh.stdout, part) // of a stream only lines can be read
+		}
+		if !inPlace {
+			return c.printStatus(part)
+		}
+		var b strings.Builder
+		if err := statusTable(&b, part, c.style, c.Bool("verbose")); err != nil {
+			return err
+		}
+		rows, err = redraw(c.sh.stdout, b.String(), rows)
+		return err
+	})
+}
+
+// redraw writes text over what redraw wrote before, rows lines high.
+func redraw(w io.Writer, text string, rows int) (int, error) {
+	var b strings.Builder
+	if rows > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", rows)
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for _, l := range lines {
+		b.WriteString("\r" + l + "\x1b[K\n")
+	}
+	b.WriteString("\x1b[J")
+	_, err := io.WriteString(w, b.String())
+	return len(lines), err
+}
+
+// whileRead is the call's context, which also ends when the reader of stdout
+// has gone: a stream that has nothing to write would not notice.
+func (c *call) whileRead() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(c.Context.Context)
+	stop := watchReader(c.sh.stdout, func() { cancel(signalled{sigpipe}) })
+	return ctx, func() { stop(); cancel(nil) }
+}

@@ -1,0 +1,283 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab"
+	"github.com/urfave/cli/v2"
+)
+
+// leaderWait is how long `up` waits for a first leader.
+const leaderWait = 10 * time.Second
+
+func upVerb() *verb {
+	return &verb{
+		name: "up", usage: "Start a lab in the background", category: categoryLab, dry: true,
+		flags: []cli.Flag{
+			&cli.IntFlag{Name: "nodes", Aliases: []string{"n"}, Usage: "`N` nodes, 1 to " + strconv.Itoa(netlab.NodesMax), DefaultText: "5"},
+			&cli.StringFlag{Name: "profile", Usage: "`NAME` of the settings: lan, or classroom with timers and delays a person can follow", Value: netlab.ProfileLAN},
+			&cli.Float64Flag{Name: "speed", Usage: "`RATE` of the lab clock; 1 is real time", Value: 1},
+			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` that every random decision of the lab starts from", DefaultText: "drawn"},
+			&cli.DurationFlag{Name: "heartbeat", Usage: "`D` from one heartbeat of a leader to the next", DefaultText: "the profile's: 50ms, classroom 1s"},
+			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-6s"},
+			&cli.StringFlag{Name: "preload", Usage: "`LOGS` that nodes start with, as terms: '1=1114455666 2=1.1.10'"},
+			&cli.StringFlag{Name: "terms", Usage: "`TERMS` nodes start in, when higher than their log's: '1=8'"},
+			&cli.BoolFlag{Name: "no-pre-vote", Usage: "nodes raise their term without asking first whether they could win (thesis §9.6)"},
+			&cli.BoolFlag{Name: "tui", Usage: "open the terminal UI; leaving it does not stop the lab"},
+			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
+			&cli.BoolFlag{Name: "no-wait", Usage: "do not wait for a leader"},
+			&cli.BoolFlag{Name: "replace", Usage: "end a lab of that name first, and delete its data"},
+			&cli.StringFlag{Name: "listen", Usage: "serve the control API on `ADDR` too, guarded by a token"},
+		},
+		about: `Every node is a process with its own log on disk, and all their messages pass
+through the lab's network. up waits up to 10 s for a leader, prints the nodes and
+returns; the lab runs on. With a lab of that name running it prints it and exits 0,
+or exits 4 when other settings are asked for.
+
+--preload gives each node a log: one digit an entry, its term, or terms with dots
+between them. The same index and term is the same entry on every node.`,
+		examples: []example{
+			{"raftlab up -n 5", "five nodes, timeouts as in the paper: 150 to 300 ms"},
+			{"raftlab up -n 5 --profile classroom --tui", "slow enough to watch"},
+			{"raftlab up -n 3 --preload '1=112 2=111' --terms '2=3'", "logs that differ"},
+			{"raftlab up --foreground", "in containers and CI"},
+		},
+		run: up,
+	}
+}
+
+func up(c *call) error {
+	config, err := upConfig(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("tui") && c.Bool("foreground") {
+		return usageErrorf("--tui and --foreground exclude each other: both want the terminal")
+	}
+	if c.sh.embedded && (c.Bool("tui") || c.Bool("foreground")) {
+		return usageErrorf("--tui and --foreground work on the command line only, not inside a scenario or the palette")
+	}
+	if c.sh.dry {
+		return errDry
+	}
+	home, err := netlab.Home()
+	if err != nil {
+		return err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find raftlab's own binary: %w", err)
+	}
+	ctx := c.Context.Context
+	steps := newSteps(c)
+	defer steps.stop()
+	client, existed, err := netlab.Start(ctx, netlab.StartOptions{
+		Home: home, Name: c.labName(), Config: config, Executable: executable,
+		Replace: c.Bool("replace"), Progress: steps.begin,
+	})
+	if err != nil {
+		steps.fail()
+		return err
+	}
+	c.client = client
+	if existed {
+		c.talk("lab %s is running already", c.labName())
+	}
+	if c.Bool("foreground") {
+		steps.done()
+		return foreground(c, client)
+	}
+	noLeader := error(nil)
+	if !c.Bool("no-wait") {
+		if !existed {
+			steps.begin("Waiting for a leader")
+		}
+		if noLeader = waitForLeader(ctx, client); noLeader != nil {
+			steps.fail()
+		}
+	}
+	steps.done()
+	if c.Bool("tui") && terminalFor(c) == nil {
+		return runTUI(c, client)
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.printStatus(status); err != nil {
+		return err
+	}
+	if noLeader != nil {
+		return noLeader
+	}
+	if c.format == formatTable && !c.sh.embedded {
+		c.talk("\n%s", nextCommands(c, status))
+	}
+	return nil
+}
+
+// upConfig makes the lab's settings of the profile and the flags.
+func upConfig(c *call) (netlab.Config, error) {
+	config, err := netlab.Profile(c.String("profile"))
+	if err != nil {
+		return config, err
+	}
+	if c.IsSet("nodes") {
+		config.Nodes = c.Int("nodes")
+	}
+	if c.IsSet("heartbeat") {
+		config.Heartbeat = c.Duration("heartbeat")
+	}
+	if c.IsSet("election") {
+		if config.ElectionMin, config.ElectionMax, err = parseRange(c.String("election")); err != nil {
+			return config, err
+		}
+	}
+	config.PreVote = !c.Bool("no-pre-vote")
+	config.Speed = c.Float64("speed")
+	config.Seed = c.Uint64("seed")
+	config.Listen = c.String("listen")
+	if config.Preload, err = parsePreload(c.String("preload")); err != nil {
+		return config, err
+	}
+	if config.Terms, err = parseTerms(c.String("terms")); err != nil {
+		return config, err
+	}
+	return config, config.Validate()
+}
+
+// parseRange reads MIN-MAX, or one value for both.
+func parseRange(s string) (lo, hi time.Duration, err error) {
+	a, b, isRange := strings.Cut(s, "-")
+	if !isRange {
+		b = a
+	}
+	if lo, err = time.ParseDuration(a); err == nil {
+		hi, err = time.ParseDuration(b)
+	}
+	if err != nil {
+		return 0, 0, usageErrorf("--election wants MIN-MAX like 150ms-300ms, not %q", clean(s)).WithHint("raftlab help up")
+	}
+	return lo, hi, nil
+}
+
+// parsePreload reads '1=1114455666 2=1.1.10': each node's log as the terms of
+// its entries, a digit each or with dots between them.
+func parsePreload(s string) (map[int][]uint64, error) {
+	return parseNodeValues("preload", s, func(value string) ([]uint64, error) {
+		var terms []uint64
+		parts := strings.Split(value, ".")
+		if len(parts) == 1 {
+			parts = strings.Split(value, "")
+		}
+		for _, p := range parts {
+			t, err := strconv.ParseUint(p, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%q is no log; it is a digit for each entry's term, or terms with dots: 1114 or 1.1.10", value)
+			}
+			terms = append(terms, t)
+		}
+		return terms, nil
+	})
+}
+
+// parseTerms reads '1=8 2=9': the terms that nodes start in.
+func parseTerms(s string) (map[int]uint64, error) {
+	return parseNodeValues("terms", s, func(value string) (uint64, error) {
+		t, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is no term", value)
+		}
+		return t, nil
+	})
+}
+
+// parseNodeValues reads NODE=VALUE pairs, split by spaces or commas.
+func parseNodeValues[V any](flag, s string, parse func(string) (V, error)) (map[int]V, error) {
+	out := make(map[int]V)
+	for _, pair := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' || r == '\t' }) {
+		name, value, ok := strings.Cut(pair, "=")
+		node, err := netlab.ParseNode(name)
+		if !ok || err != nil || node.ID == 0 {
+			return nil, usageErrorf("--%s wants NODE=VALUE pairs, and %q is none", flag, clean(pair)).WithHint("raftlab help up")
+		}
+		v, err := parse(value)
+		if err != nil {
+			return nil, usageErrorf("--%s: %v", flag, err).WithHint("raftlab help up")
+		}
+		if _, twice := out[node.ID]; twice {
+			return nil, usageErrorf("--%s names node %d twice", flag, node.ID)
+		}
+		out[node.ID] = v
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// waitForLeader waits until the lab has a leader. That it has none in time is
+// an error of code 5; the lab runs all the same.
+func waitForLeader(ctx context.Context, client *netlab.Client) error {
+	res, err := client.Wait(ctx, netlab.Wait{Cond: "leader", Timeout: leaderWait})
+	var told *netlab.Error
+	switch {
+	case errors.As(err, &told) && told.Code == netlab.ExitTimeout, err == nil && !res.Holds:
+		return netlab.Errorf(netlab.ExitTimeout, "the lab runs, but has no leader after %s", shortDuration(leaderWait)).
+			WithHint("see it:  raftlab status        without waiting:  raftlab up --no-wait")
+	}
+	return err
+}
+
+// nextCommands is what to try once a lab is up. The nodes named exist in it.
+func nextCommands(c *call, s *netlab.Status) string {
+	lab := ""
+	if name := c.labName(); name != netlab.DefaultName {
+		lab = " --lab " + name
+	}
+	split := "1"
+	if len(s.Nodes) >= 5 {
+		split = "2 4"
+	}
+	lines := []example{
+		{"raftlab" + lab + " tui", "watch and steer it in this terminal"},
+		{"raftlab" + lab + " put cart 1", "write through Raft"},
+		{"raftlab" + lab + " partition " + split, "cut " + strings.ReplaceAll(nodeList(split), " ", " and ") + " off; then: raftlab" + lab + " heal"},
+		{"raftlab" + lab + " kill leader", "see the next election; then: raftlab" + lab + " restart all"},
+		{"raftlab" + lab + " down", "end it"},
+	}
+	width := 0
+	for _, l := range lines {
+		width = max(width, len(l.line))
+	}
+	var b strings.Builder
+	b.WriteString("Next:")
+	for _, l := range lines {
+		fmt.Fprintf(&b, "\n  %-*s  %s", width, l.line, l.does)
+	}
+	return b.String()
+}
+
+func nodeList(words string) string { return "S" + strings.ReplaceAll(words, " ", " S") }
+
+// foreground prints events until a signal comes, then ends the lab.
+func foreground(c *call, client *netlab.Client) error {
+	c.talk("lab %s runs until Ctrl-C", c.labName())
+	err := followEvents(c, client, 0)
+	if ctxErr := c.Context.Context.Err(); ctxErr == nil {
+		return err // the lab was ended by somebody else, or is lost
+	}
+	c.talk("ending lab %s", c.labName())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context.Context), downTimeout)
+	defer cancel()
+	if derr := client.Down(ctx, false); derr != nil {
+		return derr
+	}
+	return err
+}

@@ -1,0 +1,31 @@
+package cmd
+
+// verbs is the table of everything raftlab does, in the order help shows it.
+// It is made anew for every line, because the library's flags keep state.
+func verbs() []*verb {
+	all := []*verb{
+		upVerb(), downVerb(), lsVerb(),
+
+		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), waitVerb(), expectVerb(),
+
+		killVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), electVerb(),
+
+		holdVerb(), releaseVerb(), speedVerb(),
+
+		partitionVerb(), cutVerb(), slowVerb(), loseVerb(), healVerb(), linksVerb(),
+
+		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
+
+		runVerb(), demoVerb(),
+
+		benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
+
+		labVerb(), nodeVerb(), completeVerb(),
+	}
+	for _, v := range all {
+		for _, s := range v.subs {
+			s.fullTitle = v.name + " " + s.name
+		}
+	}
+	return all
+}
