@@ -73,8 +73,11 @@ func (n *Node) refuseAppend(m *Message, a *AppendEntries, why Event) {
 	why.Kind, why.Peer, why.Index, why.LogTerm = EventAppendRefused, m.From, a.PrevLogIndex, a.PrevLogTerm
 	n.event(why)
 	r := n.out.appendReplies.take()
-	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex, ConflictIndex: n.log.last + 1}
-	if why.Reason == ReasonLogConflict {
+	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex}
+	switch why.Reason {
+	case ReasonLogShort:
+		r.ConflictIndex = n.log.last + 1
+	case ReasonLogConflict:
 		r.ConflictTerm = why.OwnTerm
 		r.ConflictIndex = n.log.firstOfTerm(a.PrevLogIndex)
 	}
@@ -89,7 +92,11 @@ func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
 	p := n.peer(m.From)
 	p.lastAck = n.now
 	if !r.Success {
-		n.backUp(p, r)
+		// One about the term alone was for this node's last reign: it has caught up
+		// with that term since, and leads it.
+		if r.ConflictIndex != 0 {
+			n.backUp(p, r)
+		}
 		return
 	}
 	if p.probing && (r.Match >= p.next-1 || r.PrevLogIndex == p.next-1) {
@@ -126,13 +133,13 @@ func (n *Node) backUp(p *peer, r *AppendEntriesReply) {
 // the follower's first of it. One step a term, not one an entry (§5.3).
 func (n *Node) agreementBelow(r *AppendEntriesReply) Index {
 	if r.ConflictTerm == 0 {
-		return max(r.ConflictIndex, 1)
+		return r.ConflictIndex
 	}
 	k := n.log.lastUpTo(r.PrevLogIndex, r.ConflictTerm)
 	if n.log.mustTerm(k) == r.ConflictTerm {
 		return k + 1
 	}
-	return max(min(k+1, r.ConflictIndex), 1)
+	return min(k+1, r.ConflictIndex)
 }
 
 // heartbeat sends every peer an AppendEntries, with nothing in it unless

@@ -48,13 +48,16 @@ func (a *AppendEntries) String() string {
 
 // String is like "ok 46 after 43" (46 matches, the request's prevLogIndex was
 // 43), "refused after 43 conflict 41/5" (the conflicting term 5 starts at 41)
-// or "refused after 43 short 41" (41 is the first entry missing).
+// "refused after 43 short 41" (41 is the first entry missing) or, when it is
+// about the term alone, "refused after 43".
 func (r *AppendEntriesReply) String() string {
 	switch {
 	case r.Success:
 		return fmt.Sprintf("ok %d after %d", r.Match, r.PrevLogIndex)
 	case r.ConflictTerm != 0:
 		return fmt.Sprintf("refused after %d conflict %d/%d", r.PrevLogIndex, r.ConflictIndex, r.ConflictTerm)
+	case r.ConflictIndex == 0:
+		return fmt.Sprintf("refused after %d", r.PrevLogIndex)
 	}
 	return fmt.Sprintf("refused after %d short %d", r.PrevLogIndex, r.ConflictIndex)
 }

@@ -159,7 +159,7 @@ type AppendEntries struct {
 // 0; ConflictTerm and ConflictIndex let the leader walk back a term at a time:
 // the term of the follower's entry at PrevLogIndex and the first index it has
 // of that term, or 0 and the follower's last index + 1 when its log is too
-// short.
+// short. Both are 0 in a refusal that is about the term alone (§5.1).
 type AppendEntriesReply struct {
 	Success       bool
 	Match         Index

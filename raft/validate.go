@@ -162,7 +162,7 @@ func (n *Node) validateAppendReply(m *Message, r *AppendEntriesReply) error {
 		switch {
 		case r.Match > n.log.last || r.PrevLogIndex > n.log.last:
 			return broken(m, "it speaks of entries behind the leader's last, %d", n.log.last)
-		case !r.Success && r.PrevLogIndex == 0:
+		case !r.Success && r.PrevLogIndex == 0 && r.ConflictIndex != 0:
 			return broken(m, "nothing precedes the first entry, so nothing can be missing")
 		}
 	}
