@@ -440,3 +440,75 @@ func (c *testClient) get(key string, read wire.Read) wire.Reply {
 	c.t.Helper()
 	return c.do(wire.Request{Op: wire.OpGet, Read: read, Key: []byte(key)})
 }
+
+// follower returns a node that does not lead.
+func (l *fakeLab) follower() *fakeNode {
+	leader := l.leader()
+	return l.node(leader.id%raft.NodeID(l.size) + 1)
+}
+
+// all tells whether every node is such; with mu.
+func (l *fakeLab) all(is func(*fakeNode) bool) bool {
+	for _, n := range l.nodes {
+		if n.state == nil || !is(n) {
+			return false
+		}
+	}
+	return true
+}
+
+// states is what all nodes last showed.
+func (l *fakeLab) states() []wire.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var s []wire.State
+	for id := raft.NodeID(1); id <= raft.NodeID(l.size); id++ {
+		s = append(s, *l.nodes[id].state)
+	}
+	return s
+}
+
+// isolate takes every link from and to a node away, by addresses at which
+// nobody listens.
+func (l *fakeLab) isolate(n *fakeNode) {
+	l.book(func(from, to raft.NodeID) bool { return from != n.id && to != n.id })
+}
+
+// join gives all links back.
+func (l *fakeLab) join() {
+	l.book(func(raft.NodeID, raft.NodeID) bool { return true })
+}
+
+func (l *fakeLab) book(open func(from, to raft.NodeID) bool) {
+	l.mu.Lock()
+	books := make(map[*fakeNode]wire.Configure)
+	for _, n := range l.nodes {
+		var c wire.Configure
+		for _, m := range l.nodes {
+			p := wire.Peer{ID: m.id, RaftAddr: m.reg.RaftAddr, ClientAddr: m.reg.ClientAddr}
+			if !open(n.id, m.id) {
+				p.RaftAddr = "127.0.0.1:1"
+			}
+			c.Peers = append(c.Peers, p)
+		}
+		books[n] = c
+	}
+	l.mu.Unlock()
+	for n, c := range books {
+		l.tell(n, wire.KindConfigure, 1, c)
+	}
+}
+
+// shown is what a node last showed.
+func (l *fakeLab) shown(n *fakeNode) wire.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return *n.state
+}
+
+// told is all the facts a node has told.
+func (l *fakeLab) told(n *fakeNode) []wire.Fact {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return n.facts[:len(n.facts):len(n.facts)]
+}
