@@ -183,16 +183,16 @@ func (n *Node) handleRequestVoteReply(m *Message, r *RequestVoteReply) {
 }
 
 // tally ends a ballot that is won. One that is lost or split ends with the
-// election timer (§5.2).
+// election timer (§5.2). Like everybody's, the candidate's own vote counts once
+// it is on disk; others are only asked then, so this matters to a cluster of one.
 func (n *Node) tally() {
-	if !voteWon(n.ballots) {
-		return
-	}
-	if n.role == PreCandidate {
+	switch {
+	case !voteWon(n.ballots):
+	case n.role == PreCandidate:
 		n.becomeCandidate()
-		return
+	case n.out.durable == n.hard:
+		n.becomeLeader()
 	}
-	n.becomeLeader()
 }
 
 // granters lists who voted for this node, ascending.

@@ -179,8 +179,12 @@ func (n *Node) Persisted(now Time, sync uint64) {
 		done++
 	}
 	n.out.writes = n.out.writes[:copy(n.out.writes, n.out.writes[done:])]
-	if done > 0 && n.role == Leader {
+	switch {
+	case done == 0:
+	case n.role == Leader:
 		n.advanceCommit()
+	case n.role == Candidate:
+		n.tally()
 	}
 	n.log.trim()
 }
