@@ -2,8 +2,8 @@ package cmd
 
 func benchVerb() *verb {
 	return &verb{
-		name: "bench", args: "WHAT", usage: "Measure what this machine's labs can do", category: categoryTool,
-		max: -1, subs: []*verb{},
-		examples: []example{{"raftlab bench load", "writes a second, latency, CPU"}},
+		name: "bench", args: "WHAT", usage: "Measure what labs on this machine can do", category: categoryTool,
+		max: -1, terminal: true, subs: []*verb{benchLoadVerb()},
+		examples: []example{{"raftlab bench load --for 5s", "writes a second, latency, the servers' CPU"}},
 	}
 }

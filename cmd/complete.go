@@ -246,7 +246,7 @@ func askStatus(ctx context.Context, lab string) (s *netlab.Status) {
 func keyCandidates(ctx context.Context, lab string) []candidate {
 	var out []candidate
 	err := askLab(lab, func(c *netlab.Client) error {
-		d, err := c.Dump(ctx, netlab.WordLeader)
+		d, err := c.Dump(ctx, "")
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func eventsVerb() *verb {
 		name: "events", usage: "Show what happened, a sentence an event", category: categoryWatch, dry: true,
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C"},
-			&cli.DurationFlag{Name: "since", Usage: "only those of the last `D` of lab time"},
+			&cli.DurationFlag{Name: "since", Usage: "`D` only those of the last so much lab time"},
 		},
 		about: `Routine events, such as appends under load, are left out of the table; -v shows
 them too, and -o json or jsonl always does. With -f alone it starts now.`,
@@ -72,11 +72,21 @@ type eventPrinter struct {
 // stored prints the events that q asks for and returns the number of the last
 // one printed, last when there was none.
 func (p *eventPrinter) stored(ctx context.Context, lab *netlab.Client, q netlab.EventQuery, last uint64) (uint64, error) {
-	events, err := lab.Events(ctx, q)
-	if err != nil || len(events) == 0 {
-		return last, err
+	for {
+		page, err := lab.Events(ctx, q)
+		if err != nil {
+			return q.After, err
+		}
+		if len(page) == 0 {
+			return max(q.After, last), nil
+		}
+		if err := p.print(page); err != nil {
+			return q.After, err
+		}
+		if q.After = page[len(page)-1].ID; q.After >= last {
+			return q.After, nil
+		}
 	}
-	return max(events[len(events)-1].ID, last), p.print(events)
 }
 
 func (p *eventPrinter) print(events []netlab.Event) error {

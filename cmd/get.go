@@ -7,7 +7,7 @@ func getVerb() *verb {
 		name: "get", args: "KEY", usage: "Read a key", category: categoryData, dry: true,
 		min: 1, max: 1, words: []word{wordKey},
 		flags: append(kvFlags(),
-			&cli.StringFlag{Name: "read", Usage: "`HOW` to read: log (through the log: the newest value) or stale (what the node has applied)", DefaultText: "log, with --node stale"},
+			&cli.StringFlag{Name: "read", Usage: "`HOW` log (through the log: the newest value) or stale (what the node has applied)", DefaultText: "log, with --node stale"},
 		),
 		about: `A key that is not there prints nothing and exits 1.`,
 		examples: []example{

@@ -177,8 +177,13 @@ func flagPlaceholder(f cli.Flag) string {
 	return "VALUE"
 }
 
+// flagUsage is what a flag does: its usage behind the placeholder.
 func flagUsage(f cli.Flag) string {
-	return strings.ReplaceAll(f.(cli.DocGenerationFlag).GetUsage(), "`", "")
+	usage := f.(cli.DocGenerationFlag).GetUsage()
+	if parts := strings.SplitN(usage, "`", 3); len(parts) == 3 && parts[0] == "" {
+		return strings.TrimSpace(parts[2])
+	}
+	return usage
 }
 
 func flagDefault(f cli.Flag) string {

@@ -12,8 +12,8 @@ import (
 // kvFlags are on every verb that is a client of the cluster.
 func kvFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.DurationFlag{Name: "timeout", Usage: "give up after `D` of real time: exit code 5", Value: 5 * time.Second},
-		&cli.StringFlag{Name: "node", Usage: "ask this `NODE`, and no other", DefaultText: "the leader"},
+		&cli.DurationFlag{Name: "timeout", Usage: "`D` give up after so much real time: exit code 5", Value: 5 * time.Second},
+		&cli.StringFlag{Name: "node", Usage: "`NODE` ask this one and no other", DefaultText: "the leader"},
 	}
 }
 

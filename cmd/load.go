@@ -17,8 +17,8 @@ func loadVerb() *verb {
 		flags: []cli.Flag{
 			&cli.Float64Flag{Name: "rate", Usage: "`N` writes a second in all", Value: 50},
 			&cli.IntFlag{Name: "clients", Usage: "`N` clients, each with a session of its own", Value: 8},
-			&cli.DurationFlag{Name: "for", Usage: "end after `D` of lab time", DefaultText: "30s; with --background until stopped"},
-			&cli.IntFlag{Name: "keys", Usage: "write `N` different keys", Value: 10},
+			&cli.DurationFlag{Name: "for", Usage: "`D` end after so much lab time", DefaultText: "30s; with --background until stopped"},
+			&cli.IntFlag{Name: "keys", Usage: "`N` different keys to write", Value: 10},
 			&cli.BoolFlag{Name: "background", Usage: "leave it to the lab and return"},
 		},
 		about: `The writers run in the lab. In front it shows how they do, and Ctrl-C stops

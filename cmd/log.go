@@ -12,8 +12,8 @@ func logVerb() *verb {
 		name: "log", args: "NODE", usage: "Show a node's Raft log", category: categoryWatch, dry: true,
 		min: 1, max: 1, words: []word{wordNode},
 		flags: []cli.Flag{
-			&cli.Uint64Flag{Name: "from", Usage: "first `INDEX`", DefaultText: "the log's first"},
-			&cli.Uint64Flag{Name: "to", Usage: "last `INDEX`", DefaultText: "the log's last"},
+			&cli.Uint64Flag{Name: "from", Usage: "`INDEX` first one", DefaultText: "the log's first"},
+			&cli.Uint64Flag{Name: "to", Usage: "`INDEX` last one", DefaultText: "the log's last"},
 		},
 		about: `The log of a dead or paused node is read from its disk.`,
 		examples: []example{

@@ -3,8 +3,6 @@ package cmd
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/node"
@@ -15,13 +13,20 @@ import (
 func labVerb() *verb {
 	return &verb{
 		name: "lab", usage: "The process of a lab; raftlab up starts it", category: categoryLab, hidden: true, terminal: true,
-		flags: []cli.Flag{&cli.StringFlag{Name: "dir", Usage: "the lab's `DIR`"}},
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "dir", Usage: "`DIR` the lab's"},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` the lab's"},
+		},
 		run: func(c *call) error {
-			dir := c.String("dir")
-			if dir == "" {
+			dir, name := c.String("dir"), c.String("name")
+			if dir == "" || name == "" {
 				return usageErrorf("lab is started by raftlab up, which names its directory").WithHint("raftlab up")
 			}
-			return netlab.Serve(c.Context.Context, netlab.ServeOptions{Dir: dir, Name: filepath.Base(dir), Ready: os.Stdout})
+			ready, _ := asFile(c.sh.stdout) // the pipe to raftlab up, closed once the lab is up
+			if ready == nil {
+				return usageErrorf("lab is a process of its own; raftlab up starts it").WithHint("raftlab up")
+			}
+			return netlab.Serve(c.Context.Context, netlab.ServeOptions{Dir: dir, Name: name, Ready: ready})
 		},
 	}
 }

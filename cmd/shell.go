@@ -52,7 +52,7 @@ func (sh *shell) run(ctx context.Context, args []string) int {
 		// SIGPIPE in most such cases; where that signal is ignored the code is the same.
 		return signalled{syscall.SIGPIPE}.exitCode()
 	}
-	if s, ok := endedBy(ctx); ok && interruption(err) {
+	if s, ok := endedBy(ctx); ok {
 		return s.exitCode()
 	}
 	e := userError(err)
@@ -60,7 +60,7 @@ func (sh *shell) run(ctx context.Context, args []string) int {
 	return e.Code
 }
 
-// interruption tells whether err only says that the context ended.
+// interruption tells whether err only says that a context ended.
 func interruption(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.As(err, new(signalled))
 }

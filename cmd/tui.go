@@ -19,7 +19,7 @@ func tuiVerb() *verb {
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "read-only", Usage: "refuse everything that acts on the lab"},
 			&cli.IntFlag{Name: "fps", Usage: "`N` frames a second; RAFTLAB_FPS sets it too", DefaultText: "15, over SSH 5"},
-			&cli.StringFlag{Name: "motion", Usage: "`HOW` much moves: full, less or none; RAFTLAB_MOTION sets it too", DefaultText: "full"},
+			&cli.StringFlag{Name: "motion", Usage: "`HOW` what moves: full, less or none; RAFTLAB_MOTION sets it too", DefaultText: "full"},
 			&cli.BoolFlag{Name: "ascii", Usage: "draw with ASCII only; RAFTLAB_ASCII sets it too"},
 		},
 		about: `? shows all keys, : takes the words of this command line, q leaves. Leaving does

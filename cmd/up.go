@@ -20,20 +20,20 @@ func upVerb() *verb {
 	return &verb{
 		name: "up", usage: "Start a lab in the background", category: categoryLab, dry: true,
 		flags: []cli.Flag{
-			&cli.IntFlag{Name: "nodes", Aliases: []string{"n"}, Usage: "`N` nodes, 1 to " + strconv.Itoa(netlab.NodesMax), DefaultText: "5"},
-			&cli.StringFlag{Name: "profile", Usage: "`NAME` of the settings: lan, or classroom with timers and delays a person can follow", Value: netlab.ProfileLAN},
-			&cli.Float64Flag{Name: "speed", Usage: "`RATE` of the lab clock; 1 is real time", Value: 1},
-			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` that every random decision of the lab starts from", DefaultText: "drawn"},
+			&cli.IntFlag{Name: "nodes", Aliases: []string{"n"}, Usage: "`N` how many nodes, 1 to " + strconv.Itoa(netlab.NodesMax), DefaultText: "5"},
+			&cli.StringFlag{Name: "profile", Usage: "`NAME` lan, or classroom with timers and delays a person can follow", Value: netlab.ProfileLAN},
+			&cli.Float64Flag{Name: "speed", Usage: "`RATE` how fast the lab clock runs; 1 is real time", Value: 1},
+			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` what every random decision of the lab starts from", DefaultText: "drawn"},
 			&cli.DurationFlag{Name: "heartbeat", Usage: "`D` from one heartbeat of a leader to the next", DefaultText: "the profile's: 50ms, classroom 1s"},
-			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-6s"},
-			&cli.StringFlag{Name: "preload", Usage: "`LOGS` that nodes start with, as terms: '1=1114455666 2=1.1.10'"},
-			&cli.StringFlag{Name: "terms", Usage: "`TERMS` nodes start in, when higher than their log's: '1=8'"},
+			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` bounds of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-6s"},
+			&cli.StringFlag{Name: "preload", Usage: "`LOGS` what nodes have in their logs at the start, as terms: '1=1114455666 2=1.1.10'"},
+			&cli.StringFlag{Name: "terms", Usage: "`TERMS` terms that nodes start in, when higher than their log's: '1=8'"},
 			&cli.BoolFlag{Name: "no-pre-vote", Usage: "nodes raise their term without asking first whether they could win (thesis §9.6)"},
 			&cli.BoolFlag{Name: "tui", Usage: "open the terminal UI; leaving it does not stop the lab"},
 			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "do not wait for a leader"},
 			&cli.BoolFlag{Name: "replace", Usage: "end a lab of that name first, and delete its data"},
-			&cli.StringFlag{Name: "listen", Usage: "serve the control API on `ADDR` too, guarded by a token"},
+			&cli.StringFlag{Name: "listen", Usage: "`ADDR` serve the control API here too, guarded by a token"},
 		},
 		about: `Every node is a process with its own log on disk, and all their messages pass
 through the lab's network. up waits up to 10 s for a leader, prints the nodes and
@@ -276,8 +276,8 @@ func foreground(c *call, client *netlab.Client) error {
 	c.talk("ending lab %s", c.labName())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context.Context), downTimeout)
 	defer cancel()
-	if derr := client.Down(ctx, false); derr != nil {
-		return derr
+	if err := client.Down(ctx, false); err != nil {
+		return err
 	}
-	return err
+	return context.Cause(c.Context.Context)
 }

@@ -105,11 +105,11 @@ func (sh *shell) command(v *verb, typed string) *cli.Command {
 // sharedFlags are on every command.
 func sharedFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "lab", Usage: "`NAME` of the lab; RAFTLAB_LAB sets it for many commands", DefaultText: "default"},
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` of the data: table, json, jsonl or name; RAFTLAB_OUTPUT sets it for many commands", DefaultText: "table"},
+		&cli.StringFlag{Name: "lab", Usage: "`NAME` which lab; RAFTLAB_LAB sets it for many commands", DefaultText: "default"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT` table, json, jsonl or name; RAFTLAB_OUTPUT sets it for many commands", DefaultText: "table"},
 		&cli.BoolFlag{Name: "json", Usage: "the same as -o json"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no talk; of data the names only"},
-		&cli.StringFlag{Name: "color", Usage: "`WHEN` to use colour: auto, always or never", Value: "auto"},
+		&cli.StringFlag{Name: "color", Usage: "`WHEN` auto, always or never", Value: "auto"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more"},
 		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"},
 	}

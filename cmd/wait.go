@@ -20,7 +20,7 @@ func waitVerb() *verb {
 	return &verb{
 		name: "wait", args: "COND", usage: "Wait until a condition holds", category: categoryWatch, dry: true,
 		min: 1, max: -1, words: []word{wordCond},
-		flags:    []cli.Flag{&cli.DurationFlag{Name: "timeout", Usage: "give up after `D` of real time: exit code 5", Value: 10 * time.Second}},
+		flags:    []cli.Flag{&cli.DurationFlag{Name: "timeout", Usage: "`D` give up after so much real time: exit code 5", Value: 10 * time.Second}},
 		about:    condAbout,
 		examples: []example{{"raftlab wait leader", "somebody leads"}, {"raftlab wait 'S3.commit >= 10' --timeout 30s", "quotes keep the shell off > and <"}},
 		run: func(c *call) error {
