@@ -1,0 +1,188 @@
+package netlab
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab/link"
+)
+
+// The names of profiles.
+const (
+	ProfileLAN       = "lan"
+	ProfileClassroom = "classroom"
+)
+
+// The bounds of what a Config may say.
+const (
+	SpeedMin = 0.001
+	SpeedMax = 1000
+
+	timeoutMax     = time.Hour
+	preloadMax     = 1000    // entries of a preloaded log
+	preloadTermMax = 1 << 32 // terms a lab starts in
+)
+
+// Profile returns the settings that a name stands for: 5 nodes, and timers and
+// delays of a local network, or of one slow enough to be followed by eye.
+func Profile(name string) (Config, error) {
+	c := Config{Nodes: 5, Profile: name, PreVote: true, Speed: 1}
+	switch name {
+	case ProfileLAN:
+		// The paper's election timeouts (§9.3) over an undelayed loopback.
+		c.Heartbeat, c.ElectionMin, c.ElectionMax = 50*time.Millisecond, 150*time.Millisecond, 300*time.Millisecond
+	case ProfileClassroom:
+		// broadcastTime << electionTimeout (§5.6) holds as it does on the lan: a
+		// round trip is a fifth of the shortest timeout.
+		c.Heartbeat, c.ElectionMin, c.ElectionMax = time.Second, 3*time.Second, 6*time.Second
+		c.Delay = 300 * time.Millisecond
+	default:
+		return Config{}, Errorf(ExitUsage, "there is no profile %s", quote(name)).
+			WithHint("profiles: %s %s", ProfileLAN, ProfileClassroom)
+	}
+	return c, nil
+}
+
+// Validate says what is wrong with c, as an *Error of code 2.
+func (c *Config) Validate() error {
+	switch {
+	case c.Nodes < 1 || c.Nodes > NodesMax:
+		return Errorf(ExitUsage, "a lab has 1 to %d nodes, not %d: each is a process, and every two have a link each way", NodesMax, c.Nodes).
+			WithHint("raftlab up -n 5")
+	case c.Heartbeat <= 0:
+		return Errorf(ExitUsage, "the heartbeat must be longer than 0, not %v", c.Heartbeat).WithHint("raftlab up --heartbeat 50ms")
+	case c.ElectionMax < c.ElectionMin:
+		return Errorf(ExitUsage, "the election timeout %v-%v ends before it begins", c.ElectionMin, c.ElectionMax).
+			WithHint("raftlab up --election 150ms-300ms")
+	case c.Heartbeat >= c.ElectionMin:
+		return Errorf(ExitUsage, "the heartbeat (%v) must be shorter than the shortest election timeout (%v): followers would stand for election between two heartbeats (§5.6)", c.Heartbeat, c.ElectionMin).
+			WithHint("raftlab up --heartbeat 50ms --election 150ms-300ms")
+	case c.ElectionMax > timeoutMax:
+		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
+	case c.Speed < SpeedMin || c.Speed > SpeedMax || c.Speed != c.Speed:
+		return speedError(c.Speed)
+	}
+	if err := delayError(c.Delay, c.Jitter); err != nil {
+		return err
+	}
+	if err := c.validateLogs(); err != nil {
+		return err
+	}
+	if c.Listen != "" {
+		if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
+			return Errorf(ExitUsage, "%s is no address to listen on", quote(c.Listen)).WithHint("raftlab up --listen 127.0.0.1:7070")
+		}
+	}
+	return nil
+}
+
+// validateLogs checks Preload and Terms.
+func (c *Config) validateLogs() error {
+	for _, id := range slices.Sorted(maps.Keys(c.Preload)) {
+		terms := c.Preload[id]
+		if id < 1 || id > c.Nodes {
+			return c.noSuchNode("--preload", id)
+		}
+		if len(terms) > preloadMax {
+			return Errorf(ExitUsage, "the log preloaded for S%d has %d entries, %d is the most", id, len(terms), preloadMax)
+		}
+		before := uint64(1)
+		for i, t := range terms {
+			if t < 1 || t > preloadTermMax {
+				return Errorf(ExitUsage, "the log preloaded for S%d has term %d at index %d: terms are 1 to %d", id, t, i+1, uint64(preloadTermMax))
+			}
+			if t < before {
+				return Errorf(ExitUsage, "the log preloaded for S%d goes from term %d back to %d at index %d: terms never fall along a log (§5.3)", id, before, t, i+1).
+					WithHint("raftlab up --preload '1=1114455666 2=111445566'")
+			}
+			before = t
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Terms)) {
+		if id < 1 || id > c.Nodes {
+			return c.noSuchNode("--terms", id)
+		}
+		term, log := c.Terms[id], c.Preload[id]
+		if term < 1 || term > preloadTermMax {
+			return Errorf(ExitUsage, "--terms gives S%d term %d: terms are 1 to %d", id, term, uint64(preloadTermMax))
+		}
+		if len(log) > 0 && term < log[len(log)-1] {
+			return Errorf(ExitUsage, "--terms gives S%d term %d, but its log ends in term %d: a server's term is never older than its log (§5.1)", id, term, log[len(log)-1])
+		}
+	}
+	return nil
+}
+
+func (c *Config) noSuchNode(flag string, id int) *Error {
+	return Errorf(ExitUsage, "%s names node %d, but this lab has nodes 1 to %d", flag, id, c.Nodes).WithHint("raftlab up -n %d", max(id, 1))
+}
+
+func speedError(rate float64) *Error {
+	return Errorf(ExitUsage, "the lab clock runs at %g to %g times real time, not %g", float64(SpeedMin), float64(SpeedMax), rate).
+		WithHint(`"raftlab speed 0.1" is slow motion, "raftlab hold" stops it`)
+}
+
+func delayError(delay, jitter time.Duration) error {
+	const most = time.Duration(link.DelayMax)
+	switch {
+	case delay < 0 || delay > most:
+		return Errorf(ExitUsage, "a link's delay is 0 to %v, not %v", most, delay).WithHint("raftlab slow 1 20ms")
+	case jitter < 0 || jitter > most:
+		return Errorf(ExitUsage, "a link's jitter is 0 to %v, not %v", most, jitter).WithHint("raftlab slow 1 20ms~5ms")
+	}
+	return nil
+}
+
+// withSeed returns c with a seed drawn when it asks for one.
+func (c Config) withSeed() Config {
+	for c.Seed == 0 {
+		c.Seed = rand.Uint64() >> 11 // exact in every JSON reader
+	}
+	return c
+}
+
+// sameAs tells whether a lab made with running is what c asks for. A drawn
+// seed is as good as any other.
+func (c Config) sameAs(running Config) bool {
+	if c.Seed == 0 {
+		c.Seed = running.Seed
+	}
+	if len(c.Preload) == 0 && len(running.Preload) == 0 {
+		c.Preload, running.Preload = nil, nil
+	}
+	if len(c.Terms) == 0 && len(running.Terms) == 0 {
+		c.Terms, running.Terms = nil, nil
+	}
+	return reflect.DeepEqual(c, running)
+}
+
+// difference names the first setting in which a lab made with running is not
+// what c asks for, for the sentence of a conflict.
+func (c Config) difference(running Config) string {
+	switch {
+	case c.Nodes != running.Nodes:
+		return fmt.Sprintf("it has %d nodes, not %d", running.Nodes, c.Nodes)
+	case c.Profile != running.Profile:
+		return fmt.Sprintf("its profile is %s, not %s", running.Profile, c.Profile)
+	case c.Heartbeat != running.Heartbeat:
+		return fmt.Sprintf("its heartbeat is %v, not %v", running.Heartbeat, c.Heartbeat)
+	case c.ElectionMin != running.ElectionMin || c.ElectionMax != running.ElectionMax:
+		return fmt.Sprintf("its election timeout is %v-%v, not %v-%v", running.ElectionMin, running.ElectionMax, c.ElectionMin, c.ElectionMax)
+	case c.Delay != running.Delay || c.Jitter != running.Jitter:
+		return fmt.Sprintf("its links were started with a delay of %v~%v, not %v~%v", running.Delay, running.Jitter, c.Delay, c.Jitter)
+	case c.Seed != 0 && c.Seed != running.Seed:
+		return fmt.Sprintf("its seed is %d, not %d", running.Seed, c.Seed)
+	case c.Speed != running.Speed:
+		return fmt.Sprintf("it was started at speed %g, not %g", running.Speed, c.Speed)
+	case c.PreVote != running.PreVote:
+		return "one of the two has PreVote off"
+	case c.Listen != running.Listen:
+		return fmt.Sprintf("it listens on %q, not %q", running.Listen, c.Listen)
+	}
+	return "its logs were preloaded otherwise"
+}

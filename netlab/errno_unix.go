@@ -1,0 +1,16 @@
+//go:build unix
+
+package netlab
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isDiskFull tells whether there was no room.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// isInUse tells whether somebody else has the port.
+func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -1,0 +1,16 @@
+package netlab
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isDiskFull tells whether there was no room: ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
+}
+
+// isInUse tells whether somebody else has the port: WSAEADDRINUSE, WSAEACCES.
+func isInUse(err error) bool {
+	return errors.Is(err, syscall.Errno(10048)) || errors.Is(err, syscall.Errno(10013))
+}

@@ -1,0 +1,122 @@
+package netlab
+
+import (
+	"time"
+
+	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// eventsKept bounds the event store; the oldest go first.
+const eventsKept = 100_000
+
+// stored is an Event and, when a node reported it, the fact behind it. The
+// sentence of a fact is made when somebody reads it: under load there are
+// many more facts than readers.
+type stored struct {
+	Event
+	fact *raft.Event
+	kept int64 // lab time at which the lab heard of it; it never falls from one to the next
+}
+
+// eventStore keeps the last events in a ring. IDs start at 1 and have no gaps.
+// It is not safe for use by several goroutines at once.
+type eventStore struct {
+	ring   []stored
+	last   uint64 // id of the newest, 0 when there is none
+	keep   int
+	voters int
+}
+
+func newEventStore(keep, voters int) *eventStore {
+	return &eventStore{keep: keep, voters: voters}
+}
+
+// add numbers an event that is heard of at lab time now, and keeps it.
+func (s *eventStore) add(e stored, now raft.Time) uint64 {
+	e.kept = int64(now)
+	s.last++
+	e.ID = s.last
+	if len(s.ring) < s.keep {
+		s.ring = append(s.ring, e)
+	} else {
+		s.ring[(s.last-1)%uint64(s.keep)] = e
+	}
+	return s.last
+}
+
+// oldest is the id of the first event still kept, 1 when there is none yet.
+func (s *eventStore) oldest() uint64 { return s.last - uint64(len(s.ring)) + 1 }
+
+// at returns the kept event of this id, with its sentence.
+func (s *eventStore) at(id uint64) Event {
+	e := &s.ring[(id-1)%uint64(s.keep)]
+	if e.fact != nil {
+		e.Text, e.Rule = explain.Event(*e.fact, s.voters)
+		e.fact = nil
+	}
+	return e.Event
+}
+
+// after returns up to limit events with ids over id, oldest first, and how
+// many such events are not kept any more.
+func (s *eventStore) after(id uint64, limit int) (events []Event, gone uint64) {
+	from := id + 1
+	if o := s.oldest(); from < o {
+		gone, from = o-from, o
+	}
+	for ; from <= s.last && len(events) < limit; from++ {
+		events = append(events, s.at(from))
+	}
+	return events, gone
+}
+
+// since returns the id of the last event that was heard of before lab time t:
+// all that happened at or after t come after it, and perhaps a few others, for
+// nodes tell a little late.
+func (s *eventStore) since(t int64) uint64 {
+	lo, hi := s.oldest(), s.last+1
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if s.ring[(mid-1)%uint64(s.keep)].kept < t {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - 1
+}
+
+// factEvent makes an event of what a node reported.
+func factEvent(node int, f *raft.Event, at time.Time) stored {
+	e := Event{
+		Schema: SchemaEvent, At: at, LabNS: int64(f.At), Node: node, Peer: int(f.Peer),
+		Term: uint64(f.Term), First: uint64(f.First), Index: uint64(f.Index),
+	}
+	switch f.Kind {
+	case raft.EventRole:
+		e.Kind = EventRole
+	case raft.EventTimeout:
+		e.Kind = EventTimeout
+	case raft.EventTermSeen:
+		e.Kind = EventTerm
+	case raft.EventVoteGiven, raft.EventVoteRefused, raft.EventVoteCounted:
+		e.Kind = EventVote
+	case raft.EventElected:
+		e.Kind = EventElected
+	case raft.EventAppended:
+		e.Kind, e.Minor = EventAppend, true
+	case raft.EventTruncated:
+		e.Kind = EventTruncate
+	case raft.EventAppendRefused, raft.EventBackedUp:
+		e.Kind = EventRefuse
+	case raft.EventCommitted:
+		// A leader's commit names the servers that store it; a follower only learns of it.
+		e.Kind, e.Minor = EventCommit, len(f.Nodes) == 0
+	case raft.EventCommitHeld:
+		e.Kind = EventCommit
+	default:
+		e.Kind = EventNote
+	}
+	return stored{Event: e, fact: f}
+}

@@ -1,0 +1,225 @@
+package netlab
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/adrg/xdg"
+)
+
+// DefaultName is the lab that commands speak of when none is named.
+const DefaultName = "default"
+
+// Home returns the directory of all labs: RAFTLAB_HOME, else raftlab in the
+// user's XDG state directory. It need not exist.
+func Home() (string, error) {
+	if h := os.Getenv("RAFTLAB_HOME"); h != "" {
+		abs, err := filepath.Abs(h)
+		if err != nil {
+			return "", Errorf(ExitFailed, "RAFTLAB_HOME is %s: %v", quote(h), err)
+		}
+		return abs, nil
+	}
+	xdg.Reload() // it reads the environment once, when the program starts
+	if !filepath.IsAbs(xdg.StateHome) {
+		return "", Errorf(ExitFailed, "no directory to keep labs in: neither RAFTLAB_HOME nor a home directory is known").
+			WithHint("set RAFTLAB_HOME to a directory")
+	}
+	return filepath.Join(xdg.StateHome, "raftlab"), nil
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// CheckName says whether a lab may be called so: its name is a directory's.
+func CheckName(name string) error {
+	if !nameForm.MatchString(name) {
+		return Errorf(ExitUsage, "%s is no name for a lab", quote(name)).
+			WithHint("a name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or a digit")
+	}
+	return nil
+}
+
+// dir is a lab's directory.
+type dir string
+
+func (d dir) meta() string              { return filepath.Join(string(d), "lab.json") }
+func (d dir) lock() string              { return filepath.Join(string(d), "lock") }
+func (d dir) log() string               { return filepath.Join(string(d), "lab.log") }
+func (d dir) binary() string            { return filepath.Join(string(d), "bin", "raftlab"+exeSuffix()) }
+func (d dir) node(id int) string        { return filepath.Join(string(d), "nodes", strconv.Itoa(id)) }
+func (d dir) nodeData(id int) string    { return filepath.Join(d.node(id), "data") }
+func (d dir) nodeLog(id int) string     { return filepath.Join(d.node(id), "node.log") }
+func (d dir) startLock(n string) string { return filepath.Join(filepath.Dir(string(d)), "."+n+".lock") }
+
+func exeSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// meta is lab.json: what others need to know of a lab without asking it.
+type meta struct {
+	Name    string    `json:"name"`
+	Version string    `json:"version"`
+	Pid     int       `json:"pid"` // 0: no process has taken it up yet, or it was stopped
+	Socket  string    `json:"socket"`
+	Config  Config    `json:"config"`
+	Started time.Time `json:"started"`
+	Runs    int       `json:"runs"` // how often a process took it up; tells clients' sessions of two runs apart
+	Kept    bool      `json:"kept"` // stopped on purpose, its data kept
+}
+
+func (d dir) readMeta() (*meta, error) {
+	data, err := os.ReadFile(d.meta())
+	if err != nil {
+		return nil, err
+	}
+	m := new(meta)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("read %s: %w", d.meta(), err)
+	}
+	return m, nil
+}
+
+// writeMeta replaces lab.json in one step, so that nobody reads half of it.
+func (d dir) writeMeta(m *meta) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := d.meta() + ".new"
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, d.meta())
+}
+
+// socketMax is what fits into sockaddr_un everywhere: 104 bytes on the BSDs,
+// 108 on Linux, the closing zero included.
+const socketMax = 103
+
+// socketPath returns where d's control socket belongs: in d, or when that is
+// too long a path for a socket in a short private directory of its own, which
+// it makes.
+func (d dir) socketPath() (string, error) {
+	path := filepath.Join(string(d), "raftlab.sock")
+	if len(path) <= socketMax {
+		return path, nil
+	}
+	sum := sha256.Sum256([]byte(d))
+	short := filepath.Join(os.TempDir(), "raftlab-"+hex.EncodeToString(sum[:6]))
+	path = filepath.Join(short, "s")
+	if len(path) > socketMax {
+		return "", Errorf(ExitFailed, "no path short enough for the lab's socket: %s and %s are both too long", d, os.TempDir()).
+			WithHint("set RAFTLAB_HOME or TMPDIR to a shorter path")
+	}
+	// Made here, never taken over: in a shared directory somebody else's could wait.
+	if err := os.Mkdir(short, 0o700); errors.Is(err, fs.ErrExist) {
+		if err := os.RemoveAll(short); err != nil {
+			return "", fmt.Errorf("clear the socket's directory: %w", err)
+		}
+		err = os.Mkdir(short, 0o700)
+		if err != nil {
+			return "", fmt.Errorf("make the socket's directory: %w", err)
+		}
+	} else if err != nil {
+		return "", fmt.Errorf("make the socket's directory: %w", err)
+	}
+	return path, nil
+}
+
+// removeSocket removes a control socket and, when it has one of its own, its directory.
+func (d dir) removeSocket(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if parent := filepath.Dir(path); parent != string(d) && strings.HasPrefix(filepath.Base(parent), "raftlab-") {
+		if err := os.Remove(parent); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// dialTimeout bounds a connect to a lab's socket, which is local: a lab that
+// does not take it is not there or hangs.
+const dialTimeout = 2 * time.Second
+
+// answers tells whether a process listens on the lab's socket.
+func (m *meta) answers() bool {
+	if m.Socket == "" {
+		return false
+	}
+	conn, err := net.DialTimeout("unix", m.Socket, dialTimeout)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// List returns the labs of home, by name. A home that does not exist has none.
+func List(home string) ([]Info, error) {
+	entries, err := os.ReadDir(home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Errorf(ExitFailed, "list labs: %v", err)
+	}
+	var out []Info
+	for _, e := range entries {
+		if !e.IsDir() || CheckName(e.Name()) != nil {
+			continue
+		}
+		d := dir(filepath.Join(home, e.Name()))
+		info := Info{Name: e.Name(), Dir: string(d)}
+		m, err := d.readMeta()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // somebody else's directory
+		case err != nil:
+			info.Note = err.Error()
+		default:
+			info.Nodes, info.Started = m.Config.Nodes, m.Started
+			info.Running = m.answers()
+			if info.Running {
+				info.Pid = m.Pid
+			} else {
+				info.Note = m.ended()
+			}
+		}
+		out = append(out, info)
+	}
+	slices.SortFunc(out, func(a, b Info) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// ended says what became of a lab whose socket does not answer.
+func (m *meta) ended() string {
+	switch {
+	case m.Kept:
+		return "stopped, its data kept: \"raftlab up\" goes on with it"
+	case m.Pid != 0:
+		return fmt.Sprintf("its process (pid %d) is gone: ended without \"raftlab down\"", m.Pid)
+	}
+	return "never came up"
+}

@@ -1,0 +1,260 @@
+package netlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/raftlab/raftlab/node/client"
+	"github.com/raftlab/raftlab/node/wire"
+)
+
+const (
+	kvTimeout    = 5 * time.Second
+	kvTimeoutMax = time.Hour
+)
+
+// gateway is how commands without a connection of their own become a client of
+// the cluster. It keeps one session, so a retry counts once.
+type gateway struct {
+	lab    *lab
+	client *client.Client
+}
+
+func newGateway(l *lab) *gateway {
+	return &gateway{lab: l, client: l.newClient(0)}
+}
+
+func (g *gateway) close() { g.client.Close() }
+
+// newClient returns the nth client of this run of the lab. Its session is no
+// other's: the cluster remembers those of earlier runs.
+func (l *lab) newClient(n uint64) *client.Client {
+	session := mix(l.config.Seed, seedSession, uint64(l.run), n)
+	return client.New(client.Options{
+		Addrs:   l.clientAddrs,
+		Session: max(session, 1), // 0 is no session
+		Seed:    mix(l.config.Seed, seedClient, uint64(l.run), n),
+	})
+}
+
+// clientAddrs are where running nodes take clients, the leader first.
+func (l *lab) clientAddrs() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	leader := l.leader()
+	for _, m := range l.members {
+		if m.status.State != StateUp || !m.up {
+			continue
+		}
+		out = append(out, m.status.ClientAddr)
+		if last := len(out) - 1; m.id == leader {
+			out[0], out[last] = out[last], out[0]
+		}
+	}
+	return out
+}
+
+// kv carries out a client's operation, and keeps it among the events.
+func (l *lab) kv(ctx context.Context, op *KVOp) (*KVResult, error) {
+	r, err := l.operate(ctx, op)
+	e := Event{Kind: EventClient, Line: op.Line}
+	switch {
+	case err != nil:
+		e.Text = toError(op.Op, err).Message
+	case op.Op == "get" && !r.Found:
+		e.Node, e.Text = r.Node, fmt.Sprintf("get %s: not there", quote(op.Key))
+	case op.Op == "get":
+		e.Node, e.Text = r.Node, fmt.Sprintf("get %s: %s", quote(op.Key), quote(r.Value))
+	default:
+		e.Node, e.Term, e.Index = r.Leader, r.Term, r.Index
+		e.Text = fmt.Sprintf("%s: applied at %d, %.2f ms", opText(op), r.Index, r.TookMS)
+	}
+	l.mu.Lock()
+	l.event(e)
+	l.mu.Unlock()
+	return r, err
+}
+
+func opText(op *KVOp) string {
+	switch op.Op {
+	case "put":
+		return fmt.Sprintf("put %s=%s", printable(op.Key, 64), printable(op.Value, 64))
+	case "cas":
+		return fmt.Sprintf("cas %s %s -> %s", printable(op.Key, 64), printable(op.Old, 64), printable(op.Value, 64))
+	}
+	return op.Op + " " + printable(op.Key, 64)
+}
+
+// operate carries out a client's operation.
+func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
+	req, err := request(op)
+	if err != nil {
+		return nil, err
+	}
+	timeout := op.Timeout
+	if timeout == 0 {
+		timeout = kvTimeout
+	}
+	if timeout < 0 || timeout > kvTimeoutMax {
+		return nil, Errorf(ExitUsage, "the timeout is longer than 0 and at most %v, not %v", kvTimeoutMax, timeout).WithHint("raftlab %s --timeout 5s", op.Op)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	from := l.gateway.client
+	if req.Read == wire.ReadStale {
+		var m *member
+		if m, err = l.reader(op); err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		addr := m.status.ClientAddr
+		l.mu.Unlock()
+		from = client.New(client.Options{Addrs: func() []string { return []string{addr} }})
+		defer from.Close()
+	}
+	start := time.Now()
+	reply, err := from.Do(ctx, req)
+	if err != nil {
+		return nil, l.unanswered(op, timeout, err)
+	}
+	if err := refused(op, &reply); err != nil {
+		return nil, err
+	}
+	r := &KVResult{
+		Key: op.Key, Value: string(reply.Value), Found: reply.Found, Index: uint64(reply.Index), Term: uint64(reply.Term),
+		Node: int(reply.Node), TookMS: float64(time.Since(start).Microseconds()) / 1000,
+	}
+	if req.Read == wire.ReadLog {
+		r.Leader = int(reply.Node) // who answers what goes through the log leads
+	}
+	if op.Op == "put" || op.Op == "cas" {
+		r.Value = op.Value
+	}
+	return r, nil
+}
+
+// request makes what a node is asked of what a user asked.
+func request(op *KVOp) (wire.Request, error) {
+	req := wire.Request{Key: []byte(op.Key), Value: []byte(op.Value), Old: []byte(op.Old)}
+	switch op.Op {
+	case "put":
+		req.Op = wire.OpPut
+	case "get":
+		req.Op = wire.OpGet
+	case "del":
+		req.Op = wire.OpDel
+	case "cas":
+		req.Op = wire.OpCAS
+	case "incr":
+		req.Op = wire.OpIncr
+	default:
+		return req, Errorf(ExitUsage, "there is no client operation %s", quote(op.Op)).WithHint("operations: put get del cas incr")
+	}
+	if op.Key == "" {
+		return req, Errorf(ExitUsage, "%s: the key is empty", op.Op).WithHint("raftlab %s KEY", op.Op)
+	}
+	if op.Op != "get" && (op.Node != "" || op.Read != "") {
+		return req, Errorf(ExitUsage, "%s goes through the log: only a get is read at one node", op.Op).WithHint("raftlab get KEY --node 3")
+	}
+	switch {
+	case op.Read == "stale", op.Read == "" && op.Node != "":
+		req.Read = wire.ReadStale
+	case op.Read == "" || op.Read == "log":
+		if op.Node != "" {
+			return req, Errorf(ExitUsage, "a read through the log is answered by the leader, whichever node is named").
+				WithHint("raftlab get KEY --node %s --read stale", printable(op.Node, 16))
+		}
+	default:
+		return req, Errorf(ExitUsage, "there is no way to read called %s", quote(op.Read)).WithHint("--read is log or stale")
+	}
+	return req, nil
+}
+
+// reader is the node a stale read goes to: the one named, or else the leader,
+// or any that runs.
+func (l *lab) reader(op *KVOp) (*member, error) {
+	word := op.Node
+	if word == "" {
+		word = WordRandom
+		l.mu.Lock()
+		if l.leader() != 0 {
+			word = WordLeader
+		}
+		l.mu.Unlock()
+	}
+	m, state, err := l.one(word)
+	if err != nil {
+		return nil, err
+	}
+	switch state {
+	case StateDead:
+		return nil, Errorf(ExitConflict, "get %s: S%d is dead", printable(op.Key, 64), m.id).WithHint("raftlab restart %d", m.id)
+	case StatePaused:
+		return nil, Errorf(ExitConflict, "get %s: S%d is paused", printable(op.Key, 64), m.id).WithHint("raftlab resume %d", m.id)
+	}
+	return m, nil
+}
+
+// refused is a reply that says no.
+func refused(op *KVOp, reply *wire.Reply) error {
+	head := op.Op + " " + printable(op.Key, 64)
+	switch reply.Code {
+	case wire.CodeOK:
+		return nil
+	case wire.CodeFailed:
+		if op.Op == "cas" {
+			return Errorf(ExitConflict, "%s: %s", head, printable(reply.Error, 512)).WithHint("raftlab get %s", printable(op.Key, 64))
+		}
+		return Errorf(ExitFailed, "%s: %s", head, printable(reply.Error, 512)).WithHint("raftlab get %s", printable(op.Key, 64))
+	case wire.CodeBad:
+		return Errorf(ExitUsage, "%s: %s", head, printable(reply.Error, 512))
+	}
+	return Errorf(ExitFailed, "%s: S%d answered with code %d: %s", head, reply.Node, reply.Code, printable(reply.Error, 512))
+}
+
+// unanswered says why an operation got no answer: in one sentence what, then
+// what the lab looks like, and what would help.
+func (l *lab) unanswered(op *KVOp, timeout time.Duration, err error) error {
+	head := fmt.Sprintf("%s %s: ", op.Op, printable(op.Key, 64))
+	if l.ctx.Err() != nil {
+		return errStopping
+	}
+	var unknown *client.UnknownError
+	var undone *client.UndoneError
+	var wrong *client.RefusedError
+	switch {
+	case errors.As(err, &wrong):
+		return Errorf(ExitUsage, "%s", printable(wrong.Reason, 512))
+	case errors.As(err, &unknown), errors.As(err, &undone):
+	default:
+		return Errorf(ExitFailed, "%s%v", head, err).WithHint("raftlab status")
+	}
+	s := l.status()
+	why := explain.Headline(s.View())
+	text := head + fmt.Sprintf("no answer for %v. ", timeout) + strings.Join(why[:min(len(why), 2)], " ")
+	if unknown != nil {
+		text += " It may still be applied."
+	}
+	e := Errorf(ExitTimeout, "%s", text)
+	up, faulty := 0, len(s.Partition) > 0
+	for i := range s.Nodes {
+		up += count(s.Nodes[i].State == StateUp)
+	}
+	for _, k := range s.Links {
+		faulty = faulty || k.Cut
+	}
+	switch {
+	case s.Clock.Held:
+		return e.WithHint("the lab clock is held: raftlab release")
+	case up < s.Quorum:
+		return e.WithHint("see why: raftlab status   repair: raftlab restart, or resume, %d more", s.Quorum-up)
+	case faulty:
+		return e.WithHint("see why: raftlab status   repair: raftlab heal")
+	}
+	return e.WithHint("see why: raftlab status")
+}

@@ -1,0 +1,402 @@
+package netlab
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// lab is the process behind a lab: it starts nodes, connects them, owns their
+// clock, and serves the control API.
+type lab struct {
+	dir        dir
+	name       string
+	config     Config
+	executable string
+	nodeArgs   []string
+	run        int // how many processes took this lab up before, this one included
+	log        *slog.Logger
+
+	clock    *clock.Clock
+	token    string       // what nodes say in their hello
+	control  net.Listener // for nodes
+	network  *network
+	spawner  *spawner
+	gateway  *gateway
+	api      *api
+	ctx      context.Context // ends when the lab does
+	stop     context.CancelCauseFunc
+	running  sync.WaitGroup // goroutines of connections and processes
+	workload workload
+	clients  atomic.Uint64 // of background writes so far; numbers their sessions
+
+	acting sync.Mutex // one operation on processes at a time
+
+	mu      sync.Mutex
+	members []*member // by ID, from 1
+	faults  faults
+	events  *eventStore
+	random  *mrand.Rand
+	rev     uint64 // counts changes
+	labRev  uint64 // rev at the last change that is of the lab as a whole
+	watch   chan struct{}
+}
+
+// ServeOptions are how the lab process is started.
+type ServeOptions struct {
+	Dir        string   // made by Start, which left the lab's configuration there
+	Name       string
+	Executable string   // started again for the nodes; "" is this program
+	NodeArgs   []string // its arguments for a node; nil is the hidden verb
+	// Ready is told, in one line of JSON, that the lab is up, or why not. It is
+	// closed after that when it can be.
+	Ready io.Writer
+	Log   io.Writer // nil is stderr, which Start has led into lab.log
+}
+
+// ready is the line that a lab process tells Start.
+type ready struct {
+	Error *Error `json:"error,omitempty"` // nil: the lab is up
+}
+
+// errDown ends a lab on request; keep tells whether its data stays.
+type errDown struct{ keep bool }
+
+func (e errDown) Error() string { return "down" }
+
+// Serve is the lab process. It returns when the lab was stopped: by the
+// control API, or because ctx ended. In the latter case the data is kept, for
+// whoever ended it did not say that it may go. The error is an *Error.
+func Serve(ctx context.Context, o ServeOptions) error {
+	out := o.Log
+	if out == nil {
+		out = os.Stderr
+	}
+	l := &lab{
+		dir: dir(o.Dir), name: o.Name, executable: o.Executable, nodeArgs: o.NodeArgs,
+		log: slog.New(slog.NewTextHandler(out, nil)),
+	}
+	if l.nodeArgs == nil {
+		l.nodeArgs = []string{"node"}
+	}
+	if l.executable == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return toError("find this program's file", err)
+		}
+		l.executable = self
+	}
+	var told sync.Once
+	tell := func(err *Error) {
+		told.Do(func() {
+			if o.Ready == nil {
+				return
+			}
+			// Nobody to tell is nobody who waits: the lab goes on.
+			_ = json.NewEncoder(o.Ready).Encode(ready{Error: err})
+			if c, ok := o.Ready.(io.Closer); ok {
+				_ = c.Close()
+			}
+		})
+	}
+	err := l.serve(ctx, func() { tell(nil) })
+	if err != nil {
+		e := toError("lab "+l.name, err)
+		l.log.Error("lab ends", "error", e.Message)
+		tell(e)
+		return e
+	}
+	return nil
+}
+
+// What is left of a lab when its process ends.
+type remains int
+
+const (
+	removeAll   remains = iota
+	keepData            // Start goes on with it
+	leaveTraces         // for whoever asks why it did not come up; Start removes them
+)
+
+// serve holds everything a lab is made of and takes it apart again in reverse.
+func (l *lab) serve(ctx context.Context, up func()) (err error) {
+	lock := flock.New(l.dir.lock(), flock.SetPermissions(0o600))
+	waited, cancel := context.WithTimeout(ctx, lockTimeout)
+	locked, err := lock.TryLockContext(waited, 10*time.Millisecond)
+	cancel()
+	if !locked {
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("lock %s: %w", l.dir.lock(), err)
+		}
+		return Errorf(ExitConflict, "another process runs the lab in %s", l.dir).WithHint("raftlab ls")
+	}
+	defer lock.Close()
+
+	m, err := l.dir.readMeta()
+	if err != nil {
+		return fmt.Errorf("read what lab this is: %w", err)
+	}
+	l.config = m.Config
+	if err := l.config.Validate(); err != nil {
+		return err
+	}
+	fresh := m.Runs == 0
+	m.Runs++
+	l.run = m.Runs
+	m.Pid, m.Version, m.Started, m.Kept = os.Getpid(), Version(), time.Now(), false
+	if m.Socket, err = l.dir.socketPath(); err != nil {
+		return err
+	}
+	if err := l.dir.writeMeta(m); err != nil {
+		return err
+	}
+	// Of a lab that never ran nothing is worth keeping but what its nodes said.
+	// One that did is kept, until somebody says that its data may go.
+	after := keepData
+	if fresh {
+		after = leaveTraces
+	}
+	defer func() {
+		left := l.dir.removeSocket(m.Socket)
+		switch after {
+		case removeAll:
+			left = errors.Join(left, os.RemoveAll(string(l.dir)))
+		case keepData:
+			m.Pid, m.Kept = 0, true
+			left = errors.Join(left, l.dir.writeMeta(m))
+		case leaveTraces:
+			m.Pid = 0
+			left = errors.Join(left, l.dir.writeMeta(m))
+		}
+		err = errors.Join(err, left)
+	}()
+
+	l.ctx, l.stop = context.WithCancelCause(ctx)
+	defer l.stop(nil)
+	if err := l.build(fresh); err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(l.ctx)
+	group.Go(l.acceptControl)
+	group.Go(func() error { return l.network.run(l.ctx) })
+	listeners, err := l.api.listen(m.Socket)
+	if err == nil {
+		err = l.startAll(fresh)
+	}
+	if err != nil {
+		l.stop(nil)
+		return errors.Join(err, l.dismantle(group))
+	}
+	for _, ln := range listeners {
+		group.Go(func() error { return l.api.serve(ln) })
+	}
+	after = keepData
+	l.log.Info("lab is up", "name", l.name, "pid", m.Pid, "nodes", l.config.Nodes, "seed", l.config.Seed)
+	up()
+
+	<-groupCtx.Done()
+	cause := context.Cause(l.ctx)
+	var down errDown
+	if errors.As(cause, &down) && !down.keep {
+		after = removeAll
+	}
+	l.log.Info("lab stops", "cause", fmt.Sprint(cause), "data_kept", after == keepData)
+	l.stop(nil)
+	return l.dismantle(group)
+}
+
+// build makes the parts that everything else needs. It starts no process.
+func (l *lab) build(fresh bool) error {
+	token := make([]byte, 16)
+	rand.Read(token)
+	l.token = hex.EncodeToString(token)
+	l.clock = clock.New(clock.Setting{Rate: l.config.Speed})
+	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
+	l.events = newEventStore(eventsKept, l.config.Nodes)
+	delay := link.Delay{Mean: raft.Duration(l.config.Delay), Jitter: raft.Duration(l.config.Jitter)}
+	l.faults = newFaults(l.config.Nodes, delay)
+	for id := 1; id <= l.config.Nodes; id++ {
+		l.members = append(l.members, &member{id: id, status: newNodeStatus(id)})
+	}
+	if fresh {
+		if err := l.preload(); err != nil {
+			return err
+		}
+	}
+	var err error
+	if l.control, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("listen for nodes: %w", err)
+	}
+	if l.network, err = newNetwork(l); err != nil {
+		return errors.Join(err, l.control.Close())
+	}
+	for _, f := range l.faults.links {
+		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
+			l.network.close()
+			return errors.Join(err, l.control.Close())
+		}
+	}
+	l.spawner = newSpawner()
+	l.gateway = newGateway(l)
+	l.api = newAPI(l)
+	return nil
+}
+
+// startAll starts every node and waits until they have registered. In a new
+// lab a node that dies at once is an error: the next would, too. In one that is
+// taken up again it is a node that is dead.
+func (l *lab) startAll(fresh bool) error {
+	l.acting.Lock()
+	defer l.acting.Unlock()
+	for _, m := range l.members {
+		if err := l.startMember(m); err != nil {
+			return err
+		}
+	}
+	for _, m := range l.members {
+		if err := l.awaitJoin(l.ctx, m); err != nil {
+			if fresh {
+				return err
+			}
+			l.log.Warn("node does not come up", "node", m.id, "error", err)
+		}
+	}
+	return nil
+}
+
+// dismantle ends what build and startAll started, after l.ctx has ended, and
+// waits for it.
+func (l *lab) dismantle(group *errgroup.Group) error {
+	l.workload.end()
+	l.gateway.close()
+	// An operation in progress may be starting a node: it is let finish first.
+	l.acting.Lock()
+	defer l.acting.Unlock()
+	l.endMembers()
+	err := l.control.Close()
+	l.network.close()
+	l.api.close()
+	err = errors.Join(err, group.Wait())
+	l.running.Wait()
+	l.spawner.close()
+	return err
+}
+
+// lockTimeout is how long a lab process waits for one before it to be gone.
+const lockTimeout = 2 * time.Second
+
+// toError makes any error one that a user is told.
+func toError(doing string, err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	e := Errorf(ExitFailed, "%s: %v", doing, err)
+	if isDiskFull(err) {
+		return e.WithHint("free some space, or set RAFTLAB_HOME to another disk")
+	}
+	return e
+}
+
+// quorum is how many nodes decide.
+func (l *lab) quorum() int { return l.config.Nodes/2 + 1 }
+
+// event numbers and keeps an event of the lab's own. With lab.mu held.
+func (l *lab) event(e Event) uint64 {
+	e.Schema, e.At, e.LabNS = SchemaEvent, time.Now(), int64(l.clock.Now())
+	return l.addEvent(stored{Event: e})
+}
+
+func (l *lab) addEvent(e stored) uint64 {
+	id := l.events.add(e, l.clock.Now())
+	l.touchLab()
+	return id
+}
+
+// touch marks a node as changed. With lab.mu held.
+func (l *lab) touch(m *member) {
+	l.rev++
+	m.rev = l.rev
+	l.wake()
+}
+
+// touchLab marks the lab as a whole as changed. With lab.mu held.
+func (l *lab) touchLab() {
+	l.rev++
+	l.labRev = l.rev
+	l.wake()
+}
+
+// wake lets those go on who wait for a change. Without any it costs nothing.
+func (l *lab) wake() {
+	if l.watch != nil {
+		close(l.watch)
+		l.watch = nil
+	}
+}
+
+// changed returns a channel that is closed at the next change. With lab.mu held.
+func (l *lab) changed() <-chan struct{} {
+	if l.watch == nil {
+		l.watch = make(chan struct{})
+	}
+	return l.watch
+}
+
+// do carries out an operation.
+func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
+	process := map[string]func(context.Context, *Op) (*OpResult, error){
+		"kill": l.kill, "restart": l.restart, "pause": l.pause, "resume": l.resume, "wipe": l.wipe,
+	}
+	other := map[string]func(context.Context, *Op) (*OpResult, error){
+		"elect": l.elect, "partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
+		"hold": l.hold, "release": l.release, "speed": l.speed, "load": l.load, "note": l.note,
+	}
+	if act := process[op.Verb]; act != nil {
+		l.acting.Lock()
+		defer l.acting.Unlock()
+		if l.ctx.Err() != nil {
+			return nil, errStopping
+		}
+		return act(ctx, op)
+	}
+	if act := other[op.Verb]; act != nil {
+		return act(ctx, op)
+	}
+	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
+		WithHint("operations: kill restart pause resume wipe elect partition cut slow lose heal hold release speed load note")
+}
+
+var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")
+
+// clean makes a lab's directory as if there had never been a lab.
+func (d dir) clean() error {
+	if m, err := d.readMeta(); err == nil {
+		if err := d.removeSocket(m.Socket); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(string(d))
+}
+
+// name is the lab's, as its directory tells.
+func (d dir) name() string { return filepath.Base(string(d)) }

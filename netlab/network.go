@@ -1,0 +1,82 @@
+package netlab
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/netlab/proxy"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// network is the lab's side of package proxy: node numbers are the lab's, and
+// what it tells has the shapes of the control API.
+type network struct {
+	proxy *proxy.Proxy
+	// counters is room for what Links returns. Guarded by lab.mu.
+	counters []proxy.LinkCounters
+}
+
+func newNetwork(l *lab) (*network, error) {
+	p, err := proxy.New(proxy.Options{
+		Nodes: l.config.Nodes, Seed: l.config.Seed, Clock: l.clock, Token: l.token, Logger: l.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Listen("127.0.0.1:0"); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &network{proxy: p}, nil
+}
+
+func (n *network) run(ctx context.Context) error { return n.proxy.Run(ctx) }
+
+// addr is where a node dials to reach any other: the hello says whom.
+func (n *network) addr() string { return n.proxy.Addr() }
+
+func (n *network) attach(id int, raftAddr string) error {
+	if err := n.proxy.SetNode(raft.NodeID(id), raftAddr); err != nil {
+		return fmt.Errorf("attach S%d to the network: %w", id, err)
+	}
+	return nil
+}
+
+func (n *network) detach(id int) error {
+	if err := n.proxy.NodeGone(raft.NodeID(id)); err != nil {
+		return fmt.Errorf("take S%d off the network: %w", id, err)
+	}
+	return nil
+}
+
+func (n *network) setRules(from, to int, r link.Rules) error {
+	return n.proxy.SetRules(raft.NodeID(from), raft.NodeID(to), r)
+}
+
+// links are the counters of all links, ascending by ends, valid until the next
+// call. With lab.mu held.
+func (n *network) links() []proxy.LinkCounters {
+	n.counters = n.proxy.Links(n.counters[:0])
+	return n.counters
+}
+
+// frameOf is a record of the network as the control API tells it.
+func frameOf(f *proxy.Frame) Frame {
+	s := &f.Summary
+	out := Frame{
+		ID: f.ID, From: int(f.From), To: int(f.To), Number: f.Number, Kind: f.Kind.String(),
+		Term: uint64(f.Term), Bytes: f.Bytes, LeftNS: int64(f.Left), DueNS: int64(f.Due), Reason: string(f.Reason),
+		PrevIndex: uint64(s.PrevIndex), PrevTerm: uint64(s.PrevTerm), Entries: s.Entries, Commit: uint64(s.Commit),
+		OK: s.OK, Match: uint64(s.Match), LastIndex: uint64(s.LastIndex), LastTerm: uint64(s.LastTerm),
+	}
+	switch {
+	case f.Reason != "":
+		out.DroppedNS = int64(f.Dropped)
+	case f.Done:
+		out.ArrivedNS = int64(f.Arrived)
+	}
+	return out
+}
+
+func (n *network) close() { n.proxy.Close() }

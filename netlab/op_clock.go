@@ -1,0 +1,69 @@
+package netlab
+
+import (
+	"context"
+	"fmt"
+)
+
+// hold stops the lab clock: timers stand, frames wait, nothing is lost.
+func (l *lab) hold(_ context.Context, op *Op) (*OpResult, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.clock.Held() {
+		return &OpResult{Text: "the lab clock is held already"}, nil
+	}
+	return l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost"), nil
+}
+
+// release lets the lab clock run on.
+func (l *lab) release(_ context.Context, op *Op) (*OpResult, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rate := l.clock.Setting().Rate
+	if !l.clock.Held() {
+		return &OpResult{Text: fmt.Sprintf("the lab clock runs already, at %gx", rate)}, nil
+	}
+	return l.setClock(op, rate, false, fmt.Sprintf("the lab clock runs on, at %gx", rate)), nil
+}
+
+// speed sets the rate of the lab clock. A held clock stays held.
+func (l *lab) speed(_ context.Context, op *Op) (*OpResult, error) {
+	if !(op.Rate >= SpeedMin && op.Rate <= SpeedMax) {
+		return nil, speedError(op.Rate)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.clock.Held()
+	if op.Rate == l.clock.Setting().Rate {
+		return &OpResult{Text: fmt.Sprintf("the lab clock's rate is %gx already", op.Rate)}, nil
+	}
+	res := l.setClock(op, op.Rate, held, fmt.Sprintf("the lab clock runs at %gx", op.Rate))
+	if held {
+		res.note(`the clock is held: the rate counts from "raftlab release" on`)
+	}
+	return res, nil
+}
+
+// setClock adjusts the clock and tells every node. With lab.mu held, so that
+// all nodes hear of all changes in one order.
+func (l *lab) setClock(op *Op, rate float64, held bool, text string) *OpResult {
+	setting := l.clock.Adjust(rate, held)
+	for _, m := range l.members {
+		if m.conn != nil {
+			m.conn.tellClock(setting)
+		}
+	}
+	l.touchLab()
+	return &OpResult{Text: text, Event: l.event(Event{Kind: EventClock, Text: text, Line: op.Line})}
+}
+
+// note keeps what somebody says among the events.
+func (l *lab) note(_ context.Context, op *Op) (*OpResult, error) {
+	text := printable(op.Text, 1024)
+	if text == "" {
+		return nil, Errorf(ExitUsage, "a note says nothing")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &OpResult{Text: text, Event: l.event(Event{Kind: EventNote, Text: text, Line: op.Line})}, nil
+}

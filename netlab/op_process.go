@@ -1,0 +1,286 @@
+package netlab
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/raftlab/raftlab/node/wire"
+)
+
+// The operations on nodes' processes. They are done one at a time (lab.acting).
+
+// kill ends nodes with SIGKILL.
+func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
+	alive := func(s *NodeStatus) bool { return s.State != StateDead }
+	members, err := l.pick(op, alive, func(m *member) *Error {
+		if m.status.State == StateDead {
+			return Errorf(ExitConflict, "S%d is dead already", m.id).WithHint("raftlab restart %d", m.id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := &OpResult{}
+	for _, m := range members {
+		pid, ok, err := l.killMember(m)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			res.did(m.id, fmt.Sprintf("S%d killed (pid %d)", m.id, pid))
+			res.Event = l.processEvent(m, op, fmt.Sprintf("killed with SIGKILL (pid %d)", pid))
+		}
+	}
+	res.note(l.quorumNote())
+	return res, nil
+}
+
+// restart starts nodes with the data they have; a running one is killed first.
+func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
+	members, err := l.pick(op, anyNode, nil)
+	if err != nil {
+		return nil, err
+	}
+	res := &OpResult{}
+	for _, m := range members {
+		old, killed, err := l.killMember(m)
+		if err != nil {
+			return nil, err
+		}
+		text := "restarted with its data"
+		if killed {
+			text = fmt.Sprintf("killed (pid %d) and restarted with its data", old)
+		}
+		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
+		res.Event = l.processEvent(m, op, text)
+		if err := l.startMember(m); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range members {
+		if err := l.awaitJoin(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+// pause stops nodes where they are (SIGSTOP).
+func (l *lab) pause(_ context.Context, op *Op) (*OpResult, error) {
+	return l.signal(op, StateUp, StatePaused, "paused (SIGSTOP)", pause)
+}
+
+// resume lets paused nodes go on (SIGCONT).
+func (l *lab) resume(_ context.Context, op *Op) (*OpResult, error) {
+	return l.signal(op, StatePaused, StateUp, "resumed (SIGCONT)", resume)
+}
+
+func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error) (*OpResult, error) {
+	fits := func(s *NodeStatus) bool { return s.State == from }
+	members, err := l.pick(op, fits, func(m *member) *Error {
+		switch state := m.status.State; {
+		case state == StateDead:
+			return Errorf(ExitConflict, "S%d is dead", m.id).WithHint("raftlab restart %d", m.id)
+		case state == to && to == StatePaused:
+			return Errorf(ExitConflict, "S%d is paused already", m.id).WithHint("raftlab resume %d", m.id)
+		case state == to:
+			return Errorf(ExitConflict, "S%d is not paused", m.id).WithHint("raftlab status %d", m.id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := &OpResult{}
+	for _, m := range members {
+		l.mu.Lock()
+		c := m.proc
+		l.mu.Unlock()
+		if c == nil {
+			return nil, Errorf(ExitConflict, "S%d has just died", m.id).WithHint("raftlab restart %d", m.id)
+		}
+		if err := send(c.proc); err != nil {
+			if known, ok := err.(*Error); ok {
+				return nil, known
+			}
+			return nil, Errorf(ExitFailed, "%s S%d (pid %d): %v", op.Verb, m.id, c.pid, err)
+		}
+		l.mu.Lock()
+		if m.proc == c {
+			m.status.State, m.status.StateNS = to, int64(l.clock.Now())
+			l.touch(m)
+		}
+		l.mu.Unlock()
+		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
+		res.Event = l.processEvent(m, op, fmt.Sprintf("%s (pid %d)", text, c.pid))
+	}
+	if to == StatePaused {
+		res.note(l.quorumNote())
+	}
+	return res, nil
+}
+
+// wipe deletes nodes' data; a live one is killed first.
+func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
+	members, err := l.pick(op, anyNode, nil)
+	if err != nil {
+		return nil, err
+	}
+	res := &OpResult{}
+	res.note(l.lossNote(members))
+	for _, m := range members {
+		pid, killed, err := l.killMember(m)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.RemoveAll(l.dir.nodeData(m.id)); err != nil {
+			return nil, Errorf(ExitFailed, "delete the data of S%d: %v", m.id, err)
+		}
+		text := "wiped: term, vote and log are gone"
+		if killed {
+			text = fmt.Sprintf("killed (pid %d) and wiped: term, vote and log are gone", pid)
+		}
+		l.mu.Lock()
+		old := m.status
+		m.status = newNodeStatus(m.id)
+		m.status.StateNS, m.status.Starts = old.StateNS, old.Starts
+		m.status.Voters = old.Voters
+		l.touch(m)
+		l.mu.Unlock()
+		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
+		res.Event = l.processEvent(m, op, text)
+	}
+	res.note(l.quorumNote())
+	return res, nil
+}
+
+// elect has nodes time out now. All orders leave before any outcome is
+// awaited, so that several stand at once; it works while the clock is held.
+func (l *lab) elect(ctx context.Context, op *Op) (*OpResult, error) {
+	up := func(s *NodeStatus) bool { return s.State == StateUp && s.Role != RoleLeader }
+	members, err := l.pick(op, up, nil)
+	if err != nil {
+		return nil, err
+	}
+	type asked struct {
+		m    *member
+		wait func(context.Context) (wire.Outcome, error)
+	}
+	var orders []asked
+	for _, m := range members {
+		wait, err := l.order(m, wire.Order{Verb: wire.OrderElect})
+		if err != nil {
+			return nil, err
+		}
+		orders = append(orders, asked{m, wait})
+	}
+	res := &OpResult{}
+	for _, o := range orders {
+		out, err := o.wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if out.Error != "" {
+			return nil, Errorf(ExitConflict, "S%d does not stand for election: %s", o.m.id, out.Error).WithHint("raftlab status %d", o.m.id)
+		}
+		res.Nodes = append(res.Nodes, o.m.id)
+	}
+	times := "times"
+	if len(res.Nodes) > 1 {
+		times = "time"
+	}
+	res.Text = fmt.Sprintf("%s %s out now", names(res.Nodes), times)
+	l.mu.Lock()
+	for _, id := range res.Nodes {
+		res.Event = l.event(Event{Kind: EventProcess, Node: id, Text: "was told to time out now", Line: op.Line})
+	}
+	l.mu.Unlock()
+	return res, nil
+}
+
+// pick resolves the nodes of op and asks of each whether it may be.
+func (l *lab) pick(op *Op, fits func(*NodeStatus) bool, refuse func(*member) *Error) ([]*member, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	members, err := l.resolve(op.Nodes, fits)
+	if err != nil {
+		return nil, err
+	}
+	if refuse != nil {
+		for _, m := range members {
+			if err := refuse(m); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return members, nil
+}
+
+func (l *lab) processEvent(m *member, op *Op, text string) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.event(Event{Kind: EventProcess, Node: m.id, Text: text, Line: op.Line})
+}
+
+// quorumNote says that too few nodes run, "" when enough do.
+func (l *lab) quorumNote() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	up := 0
+	for _, m := range l.members {
+		if m.status.State == StateUp {
+			up++
+		}
+	}
+	if up >= l.quorum() {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d nodes run, the quorum is %d: nothing can be elected or committed until more do", up, len(l.members), l.quorum())
+}
+
+// lossNote says that wiping these nodes can lose what is committed: fewer than
+// a majority would be left that store it, so an election could be won without
+// them (§5.4.1 counts on a majority that remembers).
+func (l *lab) lossNote(wiped []*member) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	commit, left := uint64(0), 0
+	for _, m := range l.members {
+		commit = max(commit, m.status.Commit)
+	}
+	if commit == 0 {
+		return ""
+	}
+	gone := make(map[*member]bool)
+	for _, m := range wiped {
+		gone[m] = true
+	}
+	for _, m := range l.members {
+		if !gone[m] && m.status.Durable >= commit {
+			left++
+		}
+	}
+	if left >= l.quorum() {
+		return ""
+	}
+	return fmt.Sprintf("entries up to %d are committed, but only %d of %d nodes are left that store them all: with fewer than %d, a majority can elect a leader that never had them (§5.4.1)",
+		commit, left, len(l.members), l.quorum())
+}
+
+// did adds what was done to a node.
+func (r *OpResult) did(node int, text string) {
+	r.Nodes = append(r.Nodes, node)
+	if r.Text != "" {
+		r.Text += ", "
+	}
+	r.Text += text
+}
+
+// note adds what else the writer should know.
+func (r *OpResult) note(text string) {
+	if text != "" {
+		r.Notes = append(r.Notes, text)
+	}
+}

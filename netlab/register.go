@@ -1,0 +1,437 @@
+package netlab
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+const (
+	// helloTimeout bounds the time a connection may take to say who it is.
+	helloTimeout = 5 * time.Second
+	// strangersMax bounds the connections that have not said so yet.
+	strangersMax = 64
+	// orderTimeout bounds a running node's answer to an order. Nodes answer
+	// orders also while the clock is held.
+	orderTimeout = 5 * time.Second
+
+	controlBuffer = 16 << 10
+)
+
+// control is the lab's conversation with one node's process.
+type control struct {
+	node int
+	conn net.Conn
+
+	mu      sync.Mutex
+	setting *clock.Setting  // to be told, the newest only
+	peers   *wire.Configure // to be told, the newest only
+	frames  []byte          // orders to be sent
+	next    uint64          // number of the last order
+	waiting map[uint64]chan wire.Outcome
+	wake    chan struct{} // has room for one: something is to be sent
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (c *control) close() {
+	c.once.Do(func() {
+		close(c.closed)
+		c.conn.Close()
+	})
+}
+
+func (c *control) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *control) tellClock(s clock.Setting) {
+	c.mu.Lock()
+	c.setting = &s
+	c.mu.Unlock()
+	c.nudge()
+}
+
+func (c *control) tellPeers(conf *wire.Configure) {
+	c.mu.Lock()
+	c.peers = conf
+	c.mu.Unlock()
+	c.nudge()
+}
+
+// write sends what is to be told until the conversation ends. A node that is
+// stopped reads nothing: only the newest setting waits for it, not a backlog.
+func (c *control) write() error {
+	var buf []byte
+	for {
+		select {
+		case <-c.wake:
+		case <-c.closed:
+			return nil
+		}
+		c.mu.Lock()
+		setting, peers := c.setting, c.peers
+		c.setting, c.peers = nil, nil
+		buf = append(buf[:0], c.frames...)
+		c.frames = c.frames[:0]
+		c.mu.Unlock()
+		var err error
+		if peers != nil {
+			if buf, err = wire.AppendControl(buf, wire.KindConfigure, 0, peers); err != nil {
+				return err
+			}
+		}
+		if setting != nil {
+			if buf, err = wire.AppendControl(buf, wire.KindClock, 0, setting); err != nil {
+				return err
+			}
+		}
+		if _, err := c.conn.Write(buf); err != nil {
+			return err
+		}
+	}
+}
+
+// acceptControl takes nodes' connections until the listener is closed.
+func (l *lab) acceptControl() error {
+	strangers := make(chan struct{}, strangersMax)
+	for {
+		conn, err := l.control.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept nodes: %w", err)
+		}
+		select {
+		case strangers <- struct{}{}:
+		default:
+			conn.Close() // so many at once are no nodes
+			continue
+		}
+		l.running.Add(1)
+		go func() {
+			defer l.running.Done()
+			l.converse(conn, func() { <-strangers })
+		}()
+	}
+}
+
+// converse speaks with whoever connected. What it cannot make sense of ends
+// this connection and nothing else. known is called once, when it is clear who
+// it is.
+func (l *lab) converse(conn net.Conn, known func()) {
+	defer conn.Close()
+	known = sync.OnceFunc(known)
+	defer known()
+	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
+	defer stop()
+
+	r := wire.NewReader(conn, controlBuffer)
+	c, err := l.register(conn, r)
+	known()
+	if err != nil {
+		l.log.Warn("refused a connection to the control port", "remote", conn.RemoteAddr().String(), "error", err)
+		return
+	}
+	defer l.leave(c)
+	l.running.Add(1)
+	go func() {
+		defer l.running.Done()
+		if err := c.write(); err != nil {
+			l.log.Debug("node not told", "node", c.node, "error", err)
+			c.close()
+		}
+	}()
+	if err := l.listen(c, r); err != nil {
+		select {
+		case <-c.closed: // ended from this side
+		default:
+			l.log.Info("conversation with node ended", "node", c.node, "error", err)
+		}
+	}
+}
+
+// register hears who connected, and takes it in.
+func (l *lab) register(conn net.Conn, r *wire.Reader) (*control, error) {
+	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return nil, err
+	}
+	frame, err := r.Next()
+	if err != nil {
+		return nil, err
+	}
+	_, hello, err := wire.DecodeHello(frame)
+	if err != nil {
+		return nil, err
+	}
+	if hello.Role != wire.RoleControl {
+		return nil, fmt.Errorf("its role is %d, nodes of a lab say %d", hello.Role, wire.RoleControl)
+	}
+	if subtle.ConstantTimeCompare([]byte(hello.Token), []byte(l.token)) != 1 {
+		return nil, errors.New("it does not know the lab's token")
+	}
+	if frame, err = r.Next(); err != nil {
+		return nil, err
+	}
+	var reg wire.Register
+	if _, err := wire.DecodeControl(frame, &reg); err != nil {
+		return nil, err
+	}
+	for _, addr := range []string{reg.RaftAddr, reg.ClientAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, fmt.Errorf("S%d gave the address %q: %w", reg.Node, addr, err)
+		}
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	return l.join(conn, &reg)
+}
+
+// join makes a process that registered a running node: gives it its
+// configuration, and its address to the others.
+func (l *lab) join(conn net.Conn, reg *wire.Register) (*control, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reg.Node < 1 || reg.Node > raft.NodeID(len(l.members)) {
+		return nil, fmt.Errorf("it says it is S%d: the lab has nodes 1 to %d", reg.Node, len(l.members))
+	}
+	m := l.members[reg.Node-1]
+	if !m.expected {
+		return nil, fmt.Errorf("it says it is S%d, which nobody waits for: it is registered already or was not started", m.id)
+	}
+	// The network first: what peers are told must lead somewhere.
+	if err := l.network.attach(m.id, reg.RaftAddr); err != nil {
+		return nil, err
+	}
+	c := &control{
+		node: m.id, conn: conn, waiting: make(map[uint64]chan wire.Outcome),
+		wake: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	m.expected, m.conn = false, c
+	m.status.RaftAddr, m.status.ClientAddr = reg.RaftAddr, reg.ClientAddr
+	m.status.SeenNS = int64(l.clock.Now())
+	for _, note := range reg.Notes {
+		l.event(Event{Kind: EventNote, Node: m.id, Text: printable(note, 512)})
+	}
+	l.touch(m)
+	for _, other := range l.members {
+		if other.conn != nil {
+			other.conn.tellPeers(l.configure(other))
+		}
+	}
+	return c, nil
+}
+
+// configure is what a node is told; it is among its own peers. With lab.mu held.
+func (l *lab) configure(m *member) *wire.Configure {
+	conf := &wire.Configure{
+		Heartbeat:   raft.Duration(l.config.Heartbeat),
+		ElectionMin: raft.Duration(l.config.ElectionMin),
+		ElectionMax: raft.Duration(l.config.ElectionMax),
+		PreVote:     l.config.PreVote,
+		Seed:        mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
+		Clock:       l.clock.Setting(),
+		Token:       l.token,
+	}
+	for _, p := range l.members {
+		conf.Peers = append(conf.Peers, wire.Peer{
+			ID: raft.NodeID(p.id), RaftAddr: l.network.addr(), ClientAddr: p.status.ClientAddr,
+		})
+	}
+	return conf
+}
+
+// leave ends a conversation. The node ends with it.
+func (l *lab) leave(c *control) {
+	c.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.members[c.node-1]; m.conn == c {
+		m.conn = nil
+		l.touch(m)
+	}
+}
+
+// listen hears a node until it ends or says what no node says.
+func (l *lab) listen(c *control, r *wire.Reader) error {
+	for {
+		frame, err := r.Next()
+		if err != nil {
+			return err
+		}
+		h, err := wire.PeekHeader(frame)
+		if err != nil {
+			return err
+		}
+		switch h.Kind {
+		case wire.KindReport:
+			var report wire.Report
+			if _, err := wire.DecodeControl(frame, &report); err != nil {
+				return err
+			}
+			l.report(c, &report)
+		case wire.KindOutcome:
+			var outcome wire.Outcome
+			if _, err := wire.DecodeControl(frame, &outcome); err != nil {
+				return err
+			}
+			c.mu.Lock()
+			answer := c.waiting[h.ID]
+			delete(c.waiting, h.ID)
+			c.mu.Unlock()
+			if answer == nil {
+				continue // its asker did not wait any longer
+			}
+			answer <- outcome
+		default:
+			return fmt.Errorf("a node does not send %v frames to its lab", h.Kind)
+		}
+	}
+}
+
+// order sends an order at once and returns a function that waits for the
+// outcome.
+func (l *lab) order(m *member, o wire.Order) (wait func(context.Context) (wire.Outcome, error), err error) {
+	l.mu.Lock()
+	c, state := m.conn, m.status.State
+	l.mu.Unlock()
+	switch {
+	case state == StateDead:
+		return nil, Errorf(ExitConflict, "S%d is dead", m.id).WithHint("raftlab restart %d", m.id)
+	case state == StatePaused:
+		return nil, Errorf(ExitConflict, "S%d is paused", m.id).WithHint("raftlab resume %d", m.id)
+	case c == nil:
+		return nil, Errorf(ExitConflict, "S%d has not registered with the lab yet", m.id).WithHint("raftlab status %d", m.id)
+	}
+	answer := make(chan wire.Outcome, 1)
+	c.mu.Lock()
+	c.next++
+	id := c.next
+	c.frames, err = wire.AppendControl(c.frames, wire.KindOrder, id, &o)
+	if err == nil {
+		c.waiting[id] = answer
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return nil, Errorf(ExitFailed, "order S%d: %v", m.id, err)
+	}
+	c.nudge()
+	return func(ctx context.Context) (wire.Outcome, error) {
+		defer func() {
+			c.mu.Lock()
+			delete(c.waiting, id)
+			c.mu.Unlock()
+		}()
+		ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+		defer cancel()
+		select {
+		case out := <-answer:
+			return out, nil
+		case <-c.closed:
+			return wire.Outcome{}, Errorf(ExitConflict, "S%d ended before it answered", m.id).WithHint("raftlab status %d", m.id)
+		case <-ctx.Done():
+			return wire.Outcome{}, Errorf(ExitTimeout, "S%d has not answered for %v", m.id, orderTimeout).WithHint("raftlab status %d", m.id)
+		}
+	}, nil
+}
+
+// report folds a node's telemetry into what is known of it.
+func (l *lab) report(c *control, r *wire.Report) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.members[c.node-1]
+	if m.conn != c {
+		return // the last words of a process that was replaced
+	}
+	for i := range r.Facts {
+		l.addEvent(factEvent(m.id, &r.Facts[i], now))
+	}
+	if r.State != nil {
+		m.fold(r)
+		if !m.up {
+			m.up = true
+			close(m.joined)
+		}
+	}
+	m.status.SeenNS = int64(l.clock.Now())
+	if r.Fatal != "" {
+		m.fatal = printable(r.Fatal, 512)
+	}
+	l.touch(m)
+}
+
+// fold takes a node's state over.
+func (m *member) fold(r *wire.Report) {
+	n, s := &m.status, r.State
+	role := s.Role.String()
+	if n.Role != role || n.Term != uint64(s.Term) {
+		n.SinceNS = int64(s.At)
+		for _, f := range r.Facts {
+			if f.Kind == raft.EventRole && f.Role == s.Role && f.Term == s.Term {
+				n.SinceNS = int64(f.At)
+			}
+		}
+	}
+	n.Role, n.Term, n.Vote, n.Leader = role, uint64(s.Term), int(s.Vote), int(s.Leader)
+	n.LastIndex, n.LastTerm, n.Durable = uint64(s.Last), uint64(s.LastTerm), uint64(s.Durable)
+	n.Commit, n.Applied = uint64(s.Commit), uint64(s.Applied)
+	n.TimerStartNS, n.TimerEndNS = int64(s.TimerStart), int64(s.TimerEnd)
+	if s.TimerEnd == raft.Never {
+		n.TimerStartNS, n.TimerEndNS = 0, 0
+	}
+	n.Pending, n.DataBytes = s.Pending, s.DataBytes
+	n.Log = runs(s.Runs, s.Last)
+	// New slices, never changed in place: pictures of the status share them.
+	n.Voters = ints(s.Voters)
+	n.Votes = nil
+	for _, v := range s.Votes {
+		n.Votes = append(n.Votes, VoteStatus{From: int(v.From), Granted: v.Granted})
+	}
+	n.Peers = nil
+	for _, p := range s.Peers {
+		n.Peers = append(n.Peers, PeerStatus{
+			ID: int(p.ID), Next: uint64(p.Next), Match: uint64(p.Match),
+			Inflight: p.Inflight, Probing: p.Probing, LastAckNS: int64(p.LastAck),
+		})
+	}
+}
+
+func ints(ids []raft.NodeID) []int {
+	out := make([]int, len(ids))
+	for i, id := range ids {
+		out[i] = int(id)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// runs counts what the runs of a log that ends at last hold.
+func runs(in []raft.TermRun, last raft.Index) []TermRun {
+	out := make([]TermRun, 0, len(in))
+	for i, r := range in {
+		end := last + 1
+		if i+1 < len(in) {
+			end = in[i+1].First
+		}
+		if end <= r.First {
+			continue
+		}
+		out = append(out, TermRun{Term: uint64(r.Term), First: uint64(r.First), Count: uint64(end - r.First)})
+	}
+	return out
+}

@@ -1,0 +1,79 @@
+package netlab
+
+import (
+	"time"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// newNodeStatus is a node of which nothing is known.
+func newNodeStatus(id int) NodeStatus {
+	return NodeStatus{
+		ID: id, State: StateDead, Role: RoleFollower,
+		Voters: []int{}, VotersOld: []int{}, Learners: []int{}, Log: []TermRun{},
+	}
+}
+
+// picture is the status without the links' counters. With lab.mu held. What
+// the slices inside nodes share with the lab is never changed in place.
+func (l *lab) picture() *Status {
+	s := &Status{
+		Schema: SchemaStatus, Lab: l.name, Engine: "process", Version: Version(),
+		Seed: l.config.Seed, Profile: l.config.Profile, Quorum: l.quorum(),
+		Timing: Timing{
+			HeartbeatNS: int64(l.config.Heartbeat), ElectionMinNS: int64(l.config.ElectionMin),
+			ElectionMaxNS: int64(l.config.ElectionMax), PreVote: l.config.PreVote,
+		},
+		Unsafe: []string{}, Links: []LinkStatus{},
+	}
+	c := l.change()
+	s.Term, s.Leader, s.Commit, s.Clock = c.Term, c.Leader, c.Commit, c.Clock
+	s.Partition, s.Load, s.Violations, s.LastEvent = c.Partition, c.Load, c.Violations, c.LastEvent
+	for _, m := range l.members {
+		s.Nodes = append(s.Nodes, m.status)
+	}
+	return s
+}
+
+// change is the part of the status that is of the lab as a whole. With lab.mu
+// held.
+func (l *lab) change() *LabChange {
+	setting := l.clock.Setting()
+	c := &LabChange{
+		Leader:    l.leader(),
+		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held},
+		Partition: sideInts(l.faults.sides), Load: l.workload.status(),
+		Violations: []Violation{}, LastEvent: l.events.last,
+	}
+	for _, m := range l.members {
+		c.Term, c.Commit = max(c.Term, m.status.Term), max(c.Commit, m.status.Commit)
+	}
+	return c
+}
+
+// linkStatus is every directed link: what is set on it, and what it did.
+// Ascending by ends. With lab.mu held.
+func (l *lab) linkStatus() []LinkStatus {
+	out := make([]LinkStatus, len(l.faults.links))
+	did := l.network.links()
+	for i, f := range l.faults.links {
+		r, c := f.rules, &did[i]
+		out[i] = LinkStatus{
+			From: f.from, To: f.to, Cut: bool(r.Cut), Wall: bool(r.Wall),
+			DelayMS: millis(r.Delay.Mean), JitterMS: millis(r.Delay.Jitter), Loss: float64(r.Loss),
+			Held: c.Waiting, Sent: c.Sent, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
+		}
+	}
+	return out
+}
+
+func millis(d raft.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// status is the picture of everything.
+func (l *lab) status() *Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.picture()
+	s.Links = l.linkStatus()
+	return s
+}

@@ -1,0 +1,149 @@
+package netlab
+
+import (
+	"context"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab/proxy"
+)
+
+const (
+	// everyDefault and everyMin are how far apart the updates of a stream are.
+	everyDefault = 50 * time.Millisecond
+	everyMin     = 5 * time.Millisecond
+	everyMax     = time.Minute
+	// linksEvery is how often the links' counters are looked at for a stream:
+	// frames change them without a word.
+	linksEvery = 250 * time.Millisecond
+	// eventsBehind is how far a reader may fall behind before it is sent the
+	// whole status instead of what it missed.
+	eventsBehind = 1000
+	// framesMax bounds the frames of one update.
+	framesMax = 256
+)
+
+// place is how much of a lab a reader of the stream has been told.
+type place struct {
+	rev    uint64
+	event  uint64
+	labRev uint64
+	links  []LinkStatus
+	looked time.Time // at the links
+	frames bool      // wanted
+	frame  proxy.Cursor
+	room   []proxy.Frame
+}
+
+// stream sends a whole status, and then what changes, until ctx or the lab
+// ends or send fails. What a reader has not taken is not kept for it: the next
+// update tells what is different by then. Without a reader there is nothing to do.
+func (l *lab) stream(ctx context.Context, frames bool, every time.Duration, send func(*Update) error) error {
+	if every == 0 {
+		every = everyDefault
+	}
+	every = min(max(every, everyMin), everyMax)
+	at := &place{frames: frames}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	look := time.NewTicker(linksEvery)
+	defer look.Stop()
+	// What moves in the network alone is found by looking; with frames wanted as
+	// often as updates go, otherwise with the links.
+	beat := look.C
+	if frames {
+		beat = tick.C
+	}
+
+	l.mu.Lock()
+	u := l.whole(at)
+	l.mu.Unlock()
+	for {
+		if u != nil {
+			if err := send(u); err != nil {
+				return err
+			}
+			// The next one not before its time. A tick that passed while send was
+			// slow counts.
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-l.ctx.Done():
+				return errStopping
+			}
+		}
+		l.mu.Lock()
+		changed := l.changed()
+		u = l.update(at)
+		l.mu.Unlock()
+		if u != nil {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-beat:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-l.ctx.Done():
+			return errStopping
+		}
+	}
+}
+
+// whole brings a reader to now with a status. With lab.mu held.
+func (l *lab) whole(at *place) *Update {
+	s := l.picture()
+	s.Links = l.linkStatus()
+	u := &Update{Status: s}
+	if at.event > 0 {
+		u.Missed = l.events.last - at.event
+	}
+	at.rev, at.labRev, at.event = l.rev, l.labRev, l.events.last
+	at.links, at.looked = s.Links, time.Now()
+	if at.frames {
+		at.frame = l.network.proxy.Cursor()
+	}
+	return u
+}
+
+// update tells a reader what changed since its place, nil when nothing did.
+// With lab.mu held.
+func (l *lab) update(at *place) *Update {
+	if l.events.last-at.event > eventsBehind {
+		return l.whole(at)
+	}
+	u := &Update{}
+	some := false
+	if l.rev != at.rev {
+		for _, m := range l.members {
+			if m.rev > at.rev {
+				u.Nodes = append(u.Nodes, m.status)
+			}
+		}
+		u.Events, _ = l.events.after(at.event, eventsBehind)
+		some = true
+	}
+	if now := time.Now(); l.labRev != at.labRev || now.Sub(at.looked) >= linksEvery {
+		links := l.linkStatus()
+		for i := range links {
+			if links[i] != at.links[i] {
+				u.Links = append(u.Links, links[i])
+				some = true
+			}
+		}
+		at.links, at.looked = links, now
+	}
+	if at.frames {
+		at.room, at.frame, u.Hidden = l.network.proxy.Frames(at.room[:0], at.frame, framesMax)
+		for i := range at.room {
+			u.Frames = append(u.Frames, frameOf(&at.room[i]))
+		}
+		some = some || len(u.Frames) > 0 || u.Hidden > 0
+	}
+	if !some {
+		return nil
+	}
+	u.Lab = l.change()
+	at.rev, at.labRev, at.event = l.rev, l.labRev, l.events.last
+	return u
+}

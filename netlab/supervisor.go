@@ -1,0 +1,229 @@
+package netlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/raftlab/raftlab/node"
+)
+
+// member is a node of the lab: its process, its conversation with the lab, and
+// what is known of it. Guarded by lab.mu.
+type member struct {
+	id     int
+	status NodeStatus
+	rev    uint64 // lab.rev at the last change of status
+
+	proc     *child
+	asked    bool          // the end of proc was asked for
+	fatal    string        // why the node says it stops
+	expected bool          // proc was or is being started and has not registered yet
+	conn     *control      // nil until it has registered
+	up       bool          // it has reported its state: it registered and its log is sound
+	joined   chan struct{} // closed when up
+}
+
+const (
+	// joinTimeout bounds the time from a node's start to its first report, in
+	// real time: it reads its whole log in between.
+	joinTimeout = 10 * time.Second
+	// endTimeout is how long a node may take to end when asked to.
+	endTimeout = time.Second
+)
+
+// startMember starts a node's process. It does not wait for it to register.
+func (l *lab) startMember(m *member) error {
+	if err := os.MkdirAll(l.dir.node(m.id), 0o700); err != nil {
+		return startError(m.id, err)
+	}
+	log, err := os.OpenFile(l.dir.nodeLog(m.id), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return startError(m.id, err)
+	}
+	defer log.Close() // the process has its own
+	written, err := log.Stat()
+	if err != nil {
+		return startError(m.id, err)
+	}
+
+	cmd := exec.Command(l.executable, l.nodeArgs...)
+	cmd.Dir = l.dir.node(m.id)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(),
+		fmt.Sprintf("%s=%d", node.EnvID, m.id),
+		node.EnvDir+"="+l.dir.nodeData(m.id),
+		node.EnvLab+"="+l.control.Addr().String(),
+		node.EnvToken+"="+l.token,
+	)
+	ownGroup(cmd)
+
+	l.mu.Lock()
+	m.expected, m.up, m.joined = true, false, make(chan struct{})
+	l.mu.Unlock()
+	if err := l.spawner.start(cmd); err != nil {
+		l.mu.Lock()
+		m.expected = false
+		l.mu.Unlock()
+		return startError(m.id, err)
+	}
+
+	c := &child{proc: cmd.Process, pid: cmd.Process.Pid, gone: make(chan struct{})}
+	l.mu.Lock()
+	m.proc, m.asked, m.fatal = c, false, ""
+	s := &m.status
+	s.State, s.Pid, s.Exit, s.StateNS = StateUp, c.pid, "", int64(l.clock.Now())
+	s.Starts++
+	l.event(Event{Kind: EventProcess, Node: m.id, Text: fmt.Sprintf("starts (pid %d)", c.pid)})
+	l.touch(m)
+	l.mu.Unlock()
+
+	l.running.Add(1)
+	go func() {
+		defer l.running.Done()
+		err := cmd.Wait()
+		c.exit = cmd.ProcessState.String()
+		if !cmd.ProcessState.Exited() || err != nil && !isExit(err) {
+			c.exit = strings.TrimPrefix(fmt.Sprint(err), "signal: ")
+		}
+		c.last = lastLine(l.dir.nodeLog(m.id), written.Size())
+		l.ended(m, c)
+		close(c.gone)
+	}()
+	return nil
+}
+
+func isExit(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit)
+}
+
+func startError(id int, err error) *Error {
+	return Errorf(ExitFailed, "start S%d: %v", id, err)
+}
+
+// ended takes note of a process that is no more.
+func (l *lab) ended(m *member, c *child) {
+	l.mu.Lock()
+	if m.proc != c {
+		l.mu.Unlock()
+		return
+	}
+	conn := m.conn
+	m.proc, m.conn, m.expected = nil, nil, false
+	s := &m.status
+	s.State, s.Pid, s.StateNS = StateDead, 0, int64(l.clock.Now())
+	s.TimerStartNS, s.TimerEndNS = 0, 0
+	if !m.asked {
+		s.Exit = c.why()
+		if m.fatal != "" {
+			s.Exit = m.fatal
+		}
+		l.event(Event{Kind: EventProcess, Node: m.id, Text: "ended by itself: " + s.Exit})
+		l.log.Warn("node ended by itself", "node", m.id, "pid", c.pid, "exit", s.Exit)
+	}
+	l.touch(m)
+	l.mu.Unlock()
+	if conn != nil {
+		conn.close()
+	}
+	if err := l.network.detach(m.id); err != nil {
+		l.log.Error("network", "error", err)
+	}
+}
+
+// why is how a process ended and what it said last.
+func (c *child) why() string {
+	if c.last == "" {
+		return c.exit
+	}
+	return c.exit + ": " + c.last
+}
+
+// awaitJoin waits until a node that was started has registered and runs.
+func (l *lab) awaitJoin(ctx context.Context, m *member) error {
+	l.mu.Lock()
+	proc, joined := m.proc, m.joined
+	l.mu.Unlock()
+	if proc == nil {
+		return l.diedAtOnce(m)
+	}
+	timeout := time.NewTimer(joinTimeout)
+	defer timeout.Stop()
+	select {
+	case <-joined:
+		return nil
+	case <-proc.gone:
+		return l.diedAtOnce(m)
+	case <-timeout.C:
+		return Errorf(ExitTimeout, "S%d (pid %d) was started, but has not registered with the lab for %v", m.id, proc.pid, joinTimeout).
+			WithHint("what it said: %s", l.dir.nodeLog(m.id))
+	case <-ctx.Done():
+		return Errorf(ExitTimeout, "wait for S%d to register: %v", m.id, context.Cause(ctx))
+	}
+}
+
+func (l *lab) diedAtOnce(m *member) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Errorf(ExitFailed, "S%d ended as soon as it was started: %s", m.id, m.status.Exit).
+		WithHint("what it said: %s; \"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty", l.dir.nodeLog(m.id), m.id, m.id)
+}
+
+// killMember ends a node's process with SIGKILL and reaps it; false when it
+// has none. What caused it makes the event.
+func (l *lab) killMember(m *member) (pid int, ok bool, err error) {
+	l.mu.Lock()
+	c := m.proc
+	if c != nil {
+		m.asked = true
+	}
+	l.mu.Unlock()
+	if c == nil {
+		return 0, false, nil
+	}
+	if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return c.pid, false, Errorf(ExitFailed, "kill S%d (pid %d): %v", m.id, c.pid, err)
+	}
+	<-c.gone
+	return c.pid, true, nil
+}
+
+// endMembers ends all processes, gently where they let it: resumed, asked,
+// after endTimeout killed.
+func (l *lab) endMembers() {
+	var all sync.WaitGroup
+	l.mu.Lock()
+	for _, m := range l.members {
+		c := m.proc
+		if c == nil {
+			continue
+		}
+		m.asked = true
+		paused := m.status.State == StatePaused
+		all.Go(func() {
+			// A failure leaves a process that Kill below ends, or that has ended.
+			if paused {
+				_ = resume(c.proc)
+			}
+			_ = terminate(c.proc)
+			select {
+			case <-c.gone:
+				return
+			case <-time.After(endTimeout):
+			}
+			if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				l.log.Error("kill node", "node", m.id, "pid", c.pid, "error", err)
+				return
+			}
+			<-c.gone
+		})
+	}
+	l.mu.Unlock()
+	all.Wait()
+}

@@ -1,0 +1,169 @@
+package netlab
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab/cond"
+	"github.com/raftlab/raftlab/raft"
+)
+
+const (
+	// condEvery is how often a condition is looked at when nothing it could
+	// speak of is known to have changed: links count frames without a word.
+	condEvery = 100 * time.Millisecond
+	// condKV bounds one read of a key for a condition, in real time.
+	condKV = time.Second
+)
+
+// wait waits for a condition as w asks. That it does not hold is an answer; an
+// error is a condition that cannot be judged.
+func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
+	c, err := cond.Compile(w.Cond)
+	if err != nil {
+		return nil, Errorf(ExitUsage, "%v", err).WithHint(`a condition is one of: leader, quorum, converged; or like S1.term >= 2, leader == 3, kv("x") == "1"`)
+	}
+	if w.Within < 0 || w.For < 0 || w.Timeout < 0 || w.Within > 0 && w.For > 0 {
+		return nil, Errorf(ExitUsage, "a condition comes true within a time, or holds for one: not both, and neither is negative")
+	}
+	var timeout <-chan time.Time
+	if w.Timeout > 0 {
+		timeout = time.After(w.Timeout)
+	}
+	onLab := w.Within > 0 || w.For > 0
+	deadline := l.clock.Now() + raft.Time(w.Within+w.For)
+
+	for {
+		changed, clock := l.changes()
+		env, unread := l.env(ctx, c)
+		holds, err := c.Eval(env)
+		if err != nil {
+			if *unread == nil {
+				return nil, Errorf(ExitUsage, "%v", err)
+			}
+			holds, err = false, *unread // a key that cannot be read now may be later
+		}
+		now := l.clock.Now()
+		late := onLab && now >= deadline
+		result := &WaitResult{Holds: holds, LabNS: int64(now)}
+		if !holds {
+			result.Seen = c.Seen(env)
+			if err != nil {
+				result.Seen = strings.TrimPrefix(result.Seen+"; "+err.Error(), "; ")
+			}
+		}
+		switch {
+		case w.For > 0 && (!holds || late):
+			return result, nil
+		case w.For == 0 && (holds || late):
+			return result, nil
+		case !onLab && w.Timeout == 0:
+			return result, nil
+		}
+		if onLab && env.Held {
+			return nil, Errorf(ExitConflict, "the lab clock is held: no lab time passes, so nothing comes true within a time or holds for one").
+				WithHint("raftlab release")
+		}
+		var alarm <-chan time.Time
+		if onLab {
+			if d, ok := l.clock.Until(deadline); ok {
+				alarm = time.After(d)
+			}
+		}
+		if c.UsesKV() {
+			changed = nil // a read is an operation: at most one every condEvery
+		}
+		select {
+		case <-changed:
+		case <-clock:
+		case <-alarm:
+		case <-time.After(condEvery):
+		case <-timeout:
+			timeout = nil
+			w = &Wait{Cond: w.Cond} // once more, as it is now
+			onLab = false
+		case <-ctx.Done():
+			return nil, Errorf(ExitTimeout, "wait %s: %v", w.Cond, context.Cause(ctx))
+		case <-l.ctx.Done():
+			return nil, errStopping
+		}
+	}
+}
+
+// changes returns channels that are closed when something, and when the clock, changes.
+func (l *lab) changes() (status, clock <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed(), l.clock.Changed()
+}
+
+// env is this moment of the lab, for a condition. unread is where the reason is
+// found when a key the condition asks for could not be read.
+func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *error) {
+	unread = new(error)
+	s := l.status()
+	env = &cond.Env{
+		Leader: s.Leader, Term: int(s.Term), Commit: int(s.Commit), Quorum: s.Quorum,
+		Held: s.Clock.Held, Rate: s.Clock.Rate, LabNS: int(s.Clock.LabNS), Partition: s.Partition,
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		env.Nodes = append(env.Nodes, cond.Node{
+			ID: n.ID, State: n.State, Role: n.Role, Term: int(n.Term), Vote: n.Vote, Leader: n.Leader,
+			LastIndex: int(n.LastIndex), LastTerm: int(n.LastTerm), Commit: int(n.Commit), Applied: int(n.Applied),
+			Pending: n.Pending, Starts: n.Starts, Terms: termsText(n.Log),
+		})
+	}
+	for _, k := range s.Links {
+		env.Links = append(env.Links, cond.Link{
+			From: k.From, To: k.To, Cut: k.Cut, Wall: k.Wall, DelayMS: k.DelayMS, JitterMS: k.JitterMS, Loss: k.Loss,
+			Sent: int(k.Sent), Delivered: int(k.Delivered), Dropped: int(k.Dropped),
+		})
+	}
+	for _, v := range s.Violations {
+		env.Violations = append(env.Violations, cond.Violation{Property: v.Property, Term: int(v.Term), Index: int(v.Index)})
+	}
+	if c.UsesKV() {
+		env.KV = func(key string) (string, error) {
+			r, err := l.operate(ctx, &KVOp{Op: "get", Key: key, Timeout: condKV})
+			if err != nil {
+				*unread = err
+				return "", err
+			}
+			return r.Value, nil
+		}
+	}
+	return env, unread
+}
+
+// termsMax bounds the terms spelled out of one log: of a longer one, the last.
+const termsMax = 10_000
+
+// termsText spells a log's terms, a digit an entry, or with dots between them
+// when one has two digits: "1114455666", "9.9.10".
+func termsText(log []TermRun) string {
+	dots, total := false, uint64(0)
+	for _, r := range log {
+		dots = dots || r.Term > 9
+		total += r.Count
+	}
+	var b strings.Builder
+	skip := uint64(0)
+	if total > termsMax {
+		skip = total - termsMax
+	}
+	for _, r := range log {
+		t := strconv.FormatUint(r.Term, 10)
+		cut := min(skip, r.Count)
+		skip -= cut
+		for range r.Count - cut {
+			if dots && b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(t)
+		}
+	}
+	return b.String()
+}
