@@ -4,7 +4,9 @@ import (
 	"container/heap"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
+	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
 	"github.com/raftlab/raftlab/raft"
@@ -19,7 +21,11 @@ type schedule struct {
 
 	mu     sync.Mutex
 	lanes  wakes
-	due    []*lane // scratch of fire
+	lead   lead
+	rings  time.Time // what the alarm is set to
+	fired  time.Time // when it last looked for what is due
+	awake  bool      // it has stayed awake since
+	due    []*lane   // scratch of fire
 	closed bool
 }
 
@@ -46,7 +52,7 @@ func (s *schedule) add(l *lane, due raft.Time) {
 	l.wake.due = due
 	heap.Push(&s.lanes, l)
 	if l.wake.place == 0 {
-		s.arm()
+		s.arm(time.Now())
 	}
 }
 
@@ -54,18 +60,27 @@ func (s *schedule) add(l *lane, due raft.Time) {
 func (s *schedule) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.arm()
+	s.arm(time.Now())
 }
 
-// arm sets the alarm for the lane that is due first. On a held clock nothing is
-// due.
-func (s *schedule) arm() {
-	if s.closed || len(s.lanes) == 0 || s.clock.Held() {
-		return
+// arm sets the alarm for the lane that is due first, and tells whether that is
+// so soon that it is not worth sleeping. On a held clock nothing is due.
+func (s *schedule) arm(now time.Time) (soon bool) {
+	if s.closed || len(s.lanes) == 0 {
+		return false
 	}
-	if wait, comes := s.clock.Until(s.lanes[0].wake.due); comes {
-		s.alarm.set(wait)
+	wait, comes := s.clock.Until(s.lanes[0].wake.due)
+	if !comes {
+		return false
 	}
+	early := s.lead.allowed(now)
+	if s.awake && wait <= early {
+		return true
+	}
+	wait = max(wait-early, 0)
+	s.rings = now.Add(wait)
+	s.alarm.set(wait)
+	return false
 }
 
 func (s *schedule) run() error {
@@ -76,20 +91,37 @@ func (s *schedule) run() error {
 			}
 			return err
 		}
-		s.fire()
+		s.rang()
+		for s.fire() {
+			// Deliveries that were started go first.
+			runtime.Gosched()
+		}
 	}
 }
 
-// fire starts the delivery of every lane that is due.
-func (s *schedule) fire() {
+// rang takes note of how late the alarm was.
+func (s *schedule) rang() {
 	s.mu.Lock()
-	if now := s.clock.Setting(); !now.Held {
-		for len(s.lanes) > 0 && s.lanes[0].wake.due <= now.At {
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.lead.rang(now.Sub(s.rings))
+	s.awake, s.fired = true, now
+}
+
+// fire starts the delivery of every lane that is due, and tells whether to
+// stay awake for the next.
+func (s *schedule) fire() bool {
+	s.mu.Lock()
+	now := time.Now()
+	s.lead.spent(now.Sub(s.fired))
+	s.fired = now
+	if lab := s.clock.Setting(); !lab.Held {
+		for len(s.lanes) > 0 && s.lanes[0].wake.due <= lab.At {
 			s.due = append(s.due, heap.Pop(&s.lanes).(*lane))
 		}
 	}
-	s.arm()
-	due := s.due
+	s.awake = s.arm(now)
+	stay, due := s.awake, s.due
 	s.mu.Unlock()
 
 	for i, l := range due {
@@ -97,6 +129,7 @@ func (s *schedule) fire() {
 		due[i] = nil
 	}
 	s.due = due[:0]
+	return stay
 }
 
 func (s *schedule) close() {
