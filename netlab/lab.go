@@ -64,7 +64,6 @@ type lab struct {
 // ServeOptions are how the lab process is started.
 type ServeOptions struct {
 	Dir        string   // made by Start, which left the lab's configuration there
-	Name       string
 	Executable string   // started again for the nodes; "" is this program
 	NodeArgs   []string // its arguments for a node; nil is the hidden verb
 	// Ready is told, in one line of JSON, that the lab is up, or why not. It is
@@ -92,7 +91,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		out = os.Stderr
 	}
 	l := &lab{
-		dir: dir(o.Dir), name: o.Name, executable: o.Executable, nodeArgs: o.NodeArgs,
+		dir: dir(o.Dir), name: dir(o.Dir).name(), executable: o.Executable, nodeArgs: o.NodeArgs,
 		log: slog.New(slog.NewTextHandler(out, nil)),
 	}
 	if l.nodeArgs == nil {

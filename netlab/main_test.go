@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func runLab() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := Serve(ctx, ServeOptions{Dir: os.Args[3], Name: dir(os.Args[3]).name(), Ready: os.Stdout}); err != nil {
+	if err := Serve(ctx, ServeOptions{Dir: os.Args[3], Ready: os.Stdout}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
