@@ -60,7 +60,7 @@ type Options struct {
 	Motion   Motion // how much moves
 	Version  string // shown in the help
 
-	Input  io.Reader // nil: os.Stdin
+	Input  io.Reader // nil: os.Stdin, or the terminal itself when that is none
 	Output io.Writer // nil: os.Stdout
 	// Env looks up the environment; nil: os.LookupEnv.
 	Env func(string) (string, bool)
@@ -91,9 +91,6 @@ const (
 func (o *Options) fill() error {
 	if o.Source == nil || o.Exec == nil {
 		return errors.New("tui: Options need a Source and an Exec")
-	}
-	if o.Input == nil {
-		o.Input = os.Stdin
 	}
 	if o.Output == nil {
 		o.Output = os.Stdout

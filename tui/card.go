@@ -1,0 +1,46 @@
+package tui
+
+import (
+	"strconv"
+
+	"github.com/raftlab/raftlab/netlab"
+)
+
+// drawCard is what a terminal too small for the panes shows: what matters
+// most, line by line, and the size that is needed.
+func drawCard(p *picture, pn pane) {
+	if pn.h == 0 {
+		return
+	}
+	st := &p.lab.status
+	need := "needs " + strconv.Itoa(minW) + "x" + strconv.Itoa(minH) + ", is " + strconv.Itoa(pn.w) + "x" + strconv.Itoa(pn.h) + ", q quits"
+	lines := []segment{{"raftlab " + st.Lab + "  " + p.clockState(), strong, 0}}
+	if p.lab.known {
+		lead := "no leader"
+		if p.lead != nil {
+			lead = "leader " + name(p.lead.ID)
+		}
+		lines = append(lines, segment{lead + ", term " + strconv.FormatUint(st.Term, 10) + ", commit " + strconv.FormatUint(st.Commit, 10), plain, 0})
+		if p.quorumLost() {
+			lines = append(lines, segment{"!! NO QUORUM", alarm, 0})
+		}
+		if len(st.Violations) > 0 {
+			lines = append(lines, segment{"!! " + st.Violations[len(st.Violations)-1].Message, alarm, 0})
+		}
+		for i, n := range p.nodes {
+			word, sty := p.roleWord(i)
+			s := name(n.ID) + " " + word
+			if n.State != netlab.StateDead {
+				s += " t" + strconv.FormatUint(n.Term, 10) + " " + strconv.FormatUint(n.LastIndex, 10) + "/" + strconv.FormatUint(n.Commit, 10)
+			}
+			lines = append(lines, segment{s, style{attr: sty.attr &^ reverse}, 0})
+		}
+	}
+	for y, l := range lines {
+		if y == pn.h-1 {
+			break
+		}
+		pn.text(0, y, fit(l.text, pn.w), l.style)
+	}
+	pn.text(0, pn.h-1, fit(need, pn.w), strong)
+}

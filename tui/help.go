@@ -1,0 +1,89 @@
+package tui
+
+import "strconv"
+
+// helpItem is a line of the help: a key, a command or a sign's meaning.
+type helpItem struct {
+	key, text string
+	action    int    // index into actions, -1 for none
+	line      string // what the palette is opened with, "" for none
+}
+
+// helpItems are those that fit the filter: keys, then commands, then signs.
+func (s *screen) helpItems(filter string) []helpItem {
+	var out []helpItem
+	add := func(it helpItem) {
+		if filter == "" || matches(filter, it.key+" "+it.text) {
+			out = append(out, it)
+		}
+	}
+	for i, a := range s.actions {
+		add(helpItem{a.key.Help().Key, a.long, i, ""})
+	}
+	for _, v := range s.verbs {
+		key := ":" + v.Name
+		if v.Args != "" {
+			key += " " + v.Args
+		}
+		add(helpItem{key, v.Usage, -1, v.Name + " "})
+	}
+	for _, sign := range signs {
+		add(helpItem{sign[0], sign[1], -1, ""})
+	}
+	return out
+}
+
+// signs is what the screen's signs mean.
+var signs = [][2]string{
+	{"LEADER?", "claims a term that is not the highest, or reaches no quorum: it cannot commit"},
+	{"PREVOTE", "asks whether it could win before it raises its term (thesis §9.6)"},
+	{"5 6 7", "log cells show the last digit of an entry's term; one hue a term"},
+	{"filled", "a filled cell is committed as that node knows it; | stands after its commit index"},
+	{"underlined", "the entry is not the one the newest leader has there (x below, where there is room)"},
+	{".", "a missing entry"},
+	{"m n", "below a log: the leader's matchIndex and nextIndex for the node"},
+	{"[hb### ]", "a leader's timer to its next heartbeat; others' is the election timeout"},
+	{"--A44-->", "in flight, drawn where it is: only flights longer than two frames of the screen are"},
+	{"==a43>", "delivered, in the time said; x37 stands for so many of its kind"},
+	{"--hX", "lost where the X stands, with the reason"},
+	{"A h V P", "append, heartbeat, vote?, prevote?"},
+	{"a r v n", "ok up to that index, rejected, yes, no"},
+	{"tape", "terms over time; V won an election, C timed out, K kill, R restart or resume, Z pause, W wipe"},
+	{"tape marks", "P partition, H heal, X cut, S slow, L lose, T clock, w write, ! a promise broken, ? no connection"},
+}
+
+func (s *screen) drawHelp(p *picture, pn pane) {
+	pn.clear()
+	title := "HELP"
+	if s.version != "" {
+		title += "  raftlab " + s.version
+	}
+	in := pn.frame(title, "type to filter, Enter does it, esc back")
+	x := in.text(1, 0, "find:", faint) + 1
+	p.ui.helpFilter.draw(in, x, 0)
+	items := s.helpItems(p.ui.helpFilter.String())
+	list := in.rows(2, in.h-2)
+	if len(items) == 0 {
+		list.text(1, 0, "nothing fits", faint)
+		return
+	}
+	at := clamp(p.ui.helpAt, 0, len(items)-1)
+	from := scrollTo(at, list.h)
+	keyW := 12
+	for _, it := range items {
+		keyW = max(keyW, min(textWidth(it.key)+2, list.w*2/5))
+	}
+	for y := 0; y < list.h && from+y < len(items); y++ {
+		it := items[from+y]
+		st := plain
+		if from+y == at {
+			list.put(0, y, '>', strong)
+			st = strong
+		}
+		list.sub(2, y, keyW-1, 1).text(0, 0, fit(it.key, keyW-1), strong)
+		list.text(2+keyW, y, fit(it.text, list.w-keyW-3), st)
+	}
+	if more := len(items) - from - list.h; more > 0 {
+		in.right(in.w-1, 0, strconv.Itoa(more)+" more below", faint)
+	}
+}

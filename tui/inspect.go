@@ -1,0 +1,153 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/raftlab/raftlab/netlab"
+)
+
+// pickedMessage is the row of the picked message; the newest when it is gone.
+func (p *picture) pickedMessage() int {
+	for i := range p.messages {
+		if p.messages[i].ID == p.ui.msgID {
+			return i
+		}
+	}
+	return 0
+}
+
+// pickedEvent is the id of the picked event, and its row.
+func (p *picture) pickedEvent() (id uint64, at int) {
+	rows := p.eventRows(keepEvents)
+	for i, r := range rows {
+		if r.ID == p.ui.eventID {
+			return r.ID, i
+		}
+	}
+	if len(rows) > 0 {
+		return rows[0].ID, 0
+	}
+	return 0, 0
+}
+
+// drawMessageOverlay is a message with every field.
+func drawMessageOverlay(p *picture, pn pane) {
+	if len(p.messages) == 0 {
+		in := pn.frame("MESSAGE", "esc back")
+		in.text(1, 0, p.noMessages(), faint)
+		return
+	}
+	r := &p.messages[p.pickedMessage()]
+	fr := r.frame
+	in := pn.frame(fmt.Sprintf("MESSAGE %s to %s  %s  #%d", name(fr.From), name(fr.To), fr.Kind, fr.ID), "esc back")
+	drawPath(p, in.sub(1, 0, min(60, in.w-2), 1), r)
+	var lines []segment
+	add := func(format string, args ...any) {
+		lines = append(lines, segment{fmt.Sprintf(format, args...), plain, 0})
+	}
+	add("%s, term %d, %d bytes, number %d on its link", what(fr), fr.Term, fr.Bytes, fr.Number)
+	switch fr.Kind {
+	case kindAppend, kindHeartbeat:
+		add("after entry %d of term %d; carries %s; leader's commit index %d", fr.PrevIndex, fr.PrevTerm, plural(fr.Entries, "entry", "entries"), fr.Commit)
+	case kindVote, kindPreVote:
+		add("the candidate's log ends at %d, term %d", fr.LastIndex, fr.LastTerm)
+	case kindAppendReply:
+		if fr.OK {
+			add("logs agree up to %d", fr.Match)
+		} else {
+			add("refused: no such entry before the first one; the leader walks back")
+		}
+	}
+	add("left %s   due %s", clockText(fr.LeftNS), clockText(fr.DueNS))
+	switch r.state {
+	case flying:
+		add("in flight: %s", p.when(r, true))
+	case past:
+		add("arrived %s, in %s", clockText(fr.ArrivedNS), shortTime(time.Duration(fr.ArrivedNS-fr.LeftNS)))
+	case lost:
+		add("dropped %s: %s", clockText(fr.DroppedNS), fr.Reason)
+	}
+	if i, j := p.place(fr.From), p.place(fr.To); i >= 0 && j >= 0 && i != j {
+		if l := p.between(i, j); l != nil {
+			add("the link now: %s", linkRule(l))
+		}
+	}
+	if r.count > 1 {
+		add("%d of this kind are folded into this row; this is the newest", r.count)
+	}
+	if to := p.node(fr.To); to != nil && fr.Term < to.Term {
+		add("%s is in term %d already: a message of term %d is refused (§5.1)", name(fr.To), to.Term, fr.Term)
+	}
+	for y, l := range lines {
+		in.text(1, y+2, fit(l.text, in.w-2), l.style)
+	}
+}
+
+// linkRule is what is set on a link, in words.
+func linkRule(l *netlab.LinkStatus) string {
+	switch {
+	case l.Wall:
+		return "a wall stands between its ends"
+	case l.Cut:
+		return "cut"
+	}
+	s := "open"
+	if l.DelayMS > 0 {
+		s += ", delay " + millisFloat(l.DelayMS) + " ms"
+		if l.JitterMS > 0 {
+			s += " ~ " + millisFloat(l.JitterMS) + " ms"
+		}
+	}
+	if l.Loss > 0 {
+		s += ", loses " + percent(l.Loss)
+	}
+	s += fmt.Sprintf("; sent %d, delivered %d, dropped %d, %d under way", l.Sent, l.Delivered, l.Dropped, l.Held)
+	return s
+}
+
+// drawEventOverlay is an event with the rule of Raft behind it.
+func drawEventOverlay(p *picture, pn pane) {
+	id, _ := p.pickedEvent()
+	var ev *netlab.Event
+	for i := range p.lab.events {
+		if p.lab.events[i].ID == id {
+			ev = &p.lab.events[i]
+		}
+	}
+	if ev == nil {
+		pn.frame("EVENT", "esc back").text(1, 0, "nothing happened yet", faint)
+		return
+	}
+	in := pn.frame(fmt.Sprintf("EVENT %d", ev.ID), "esc back")
+	y := 0
+	say := func(st style, s string) {
+		for _, l := range wrap(s, in.w-2) {
+			in.text(1, y, l, st)
+			y++
+		}
+	}
+	say(strong, who(ev)+" "+ev.Text)
+	say(plain, "at "+clockText(ev.LabNS)+" lab time, "+ev.At.Format("15:04:05.000")+" by the wall clock")
+	if ev.Rule != "" {
+		say(plain, "rule: "+ev.Rule)
+	}
+	if ev.Line != "" {
+		say(plain, "you: "+commandLine(ev.Line)+"   (y copies it)")
+	}
+	facts := "kind " + ev.Kind
+	if ev.Peer > 0 {
+		facts += ", peer " + name(ev.Peer)
+	}
+	if ev.Term > 0 {
+		facts += fmt.Sprintf(", term %d", ev.Term)
+	}
+	if ev.Index > 0 {
+		first := ev.First
+		if first == 0 {
+			first = ev.Index
+		}
+		facts += ", index " + indexes(first, ev.Index)
+	}
+	say(faint, facts)
+}

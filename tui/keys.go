@@ -1,0 +1,129 @@
+package tui
+
+import (
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// keyMap is every key of the view. The footer and the help are generated from
+// it; nothing else knows a key. Small letters act, capital letters show views,
+// digits pick nodes, punctuation is time.
+type keyMap struct {
+	Kill, Restart, Pause, Elect               key.Binding
+	Partition, Cut, Slow, Lose, Heal          key.Binding
+	Put, Load                                 key.Binding
+	Hold, Slower, Faster                      key.Binding
+	Palette, Help, Quit, Down                 key.Binding
+	Pick, Number, Prev, Next, Mark            key.Binding
+	Detail, Inspect                           key.Binding
+	Nodes, Messages, Links, Events, Data      key.Binding
+	Back, Left, Right, First, Last            key.Binding
+	Filter, Fold, Beats, Copy, Suspend, Abort key.Binding
+}
+
+func bind(help, desc string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
+}
+
+func newKeyMap() keyMap {
+	return keyMap{
+		Kill:      bind("x", "kill", "x"),
+		Restart:   bind("r", "restart", "r"),
+		Pause:     bind("z", "pause", "z"),
+		Elect:     bind("t", "time out", "t"),
+		Partition: bind("p", "partition", "p"),
+		Cut:       bind("c", "cut", "c"),
+		Slow:      bind("s", "slow", "s"),
+		Lose:      bind("o", "lose", "o"),
+		Heal:      bind("h", "heal", "h"),
+		Put:       bind("w", "put", "w"),
+		Load:      bind("W", "writes on/off", "W", "a"),
+		Hold:      bind("space", "hold", " "),
+		Slower:    bind("[", "slower", "["),
+		Faster:    bind("]", "faster", "]"),
+		Palette:   bind(":", "cmd", ":"),
+		Help:      bind("?", "help", "?"),
+		Quit:      bind("q", "quit", "q"),
+		Down:      bind("Q", "stop lab", "Q"),
+		Pick:      bind("1-9", "pick", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		Number:    bind("g", "pick by number", "g"),
+		Prev:      bind("up", "up", "up", "k"),
+		Next:      bind("down", "down", "down", "j", "tab"),
+		Mark:      bind("m", "mark", "m", "v"),
+		Detail:    bind("enter", "detail", "enter"),
+		Inspect:   bind("i", "inspect", "i"),
+		Nodes:     bind("N", "nodes", "N"),
+		Messages:  bind("M", "messages", "M"),
+		Links:     bind("L", "links", "L"),
+		Events:    bind("E", "events", "E"),
+		Data:      bind("D", "data", "D"),
+		Back:      bind("esc", "back", "esc"),
+		Left:      bind("left", "scroll log back", "left"),
+		Right:     bind("right", "scroll log on", "right"),
+		First:     bind("home", "start of log", "home"),
+		Last:      bind("end", "follow the end", "end"),
+		Filter:    bind("/", "filter", "/"),
+		Fold:      bind("f", "fold", "f"),
+		Beats:     bind("b", "heartbeats", "b"),
+		Copy:      bind("y", "copy line", "y"),
+		Suspend:   bind("ctrl+z", "suspend", "ctrl+z"),
+		Abort:     bind("ctrl+c", "quit", "ctrl+c"),
+	}
+}
+
+// action is what a key does. acts is set for those that change the lab: they
+// need a connection and are refused when reading only.
+type action struct {
+	key  key.Binding
+	long string // for the help
+	acts bool
+	foot bool // in the footer of the home view, in this order
+	do   func(*model, tea.KeyMsg) tea.Cmd
+}
+
+// actions is the table of all keys, in the order the help shows them.
+func (k keyMap) actions() []action {
+	return []action{
+		{k.Kill, "kill the picked node (SIGKILL); its un-synced writes are lost", true, true, (*model).kill},
+		{k.Restart, "restart the picked node with the data it has", true, true, (*model).restart},
+		{k.Pause, "pause the picked node (SIGSTOP), or resume it", true, true, (*model).pause},
+		{k.Elect, "let the picked node's election timer run out now", true, true, (*model).elect},
+		{k.Partition, "partition the marked nodes, or the picked one, from the rest", true, true, (*model).partition},
+		{k.Cut, "cut links of the picked node", true, true, (*model).cut},
+		{k.Slow, "slow links down", true, true, (*model).slow},
+		{k.Lose, "lose some of the messages on links", true, true, (*model).lose},
+		{k.Heal, "reopen partitions and cuts", true, true, (*model).heal},
+		{k.Put, "write a key", true, true, (*model).put},
+		{k.Load, "background writes on or off", true, false, (*model).load},
+		{k.Hold, "hold the lab clock, or release it: timers stand, messages wait, nothing is lost", true, true, (*model).hold},
+		{k.Slower, "run the lab clock slower", true, false, (*model).slower},
+		{k.Faster, "run the lab clock faster", true, false, (*model).faster},
+		{k.Palette, "run any command line, with completion (Tab) and history (up)", false, true, (*model).palette},
+		{k.Help, "this help; type to filter, Enter does it", false, true, (*model).help},
+		{k.Pick, "pick a node", false, false, (*model).pick},
+		{k.Number, "pick a node by its number", false, false, (*model).number},
+		{k.Prev, "pick the one above", false, false, (*model).prev},
+		{k.Next, "pick the one below", false, false, (*model).next},
+		{k.Mark, "mark or unmark the picked node, to act on several", false, false, (*model).mark},
+		{k.Detail, "everything about what is picked", false, false, (*model).openDetail},
+		{k.Inspect, "everything about a message", false, false, (*model).inspect},
+		{k.Nodes, "nodes and logs, full size", false, false, (*model).showNodes},
+		{k.Messages, "messages, full size", false, false, (*model).showMessages},
+		{k.Links, "links, full size", false, false, (*model).showLinks},
+		{k.Events, "events, full size", false, false, (*model).showEvents},
+		{k.Data, "the keys and values each node has applied", false, false, (*model).showData},
+		{k.Filter, "show only messages and events with these words", false, false, (*model).filter},
+		{k.Fold, "fold routine events, or unfold them", false, false, (*model).fold},
+		{k.Beats, "heartbeats among the messages: while few, always, never", false, false, (*model).beats},
+		{k.Left, "scroll the logs back", false, false, (*model).scrollLeft},
+		{k.Right, "scroll the logs on", false, false, (*model).scrollRight},
+		{k.First, "scroll the logs to their start", false, false, (*model).scrollFirst},
+		{k.Last, "follow the logs' end", false, false, (*model).scrollLast},
+		{k.Copy, "copy the command line of the picked or newest event", false, false, (*model).copyLine},
+		{k.Back, "back; dismisses an error", false, false, (*model).back},
+		{k.Suspend, "put the view to sleep (fg wakes it)", false, false, (*model).suspend},
+		{k.Quit, "leave; the lab runs on", false, true, (*model).quit},
+		{k.Down, "stop the lab and leave (asks)", true, false, (*model).down},
+		{k.Abort, "leave; the lab runs on", false, false, (*model).quit},
+	}
+}

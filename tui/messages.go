@@ -1,0 +1,407 @@
+package tui
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The kinds of frames, as netlab.Frame.Kind names them.
+const (
+	kindVote         = "vote"
+	kindVoteReply    = "vote-reply"
+	kindPreVote      = "prevote"
+	kindPreVoteReply = "prevote-reply"
+	kindAppend       = "append"
+	kindAppendReply  = "append-reply"
+	kindHeartbeat    = "heartbeat"
+)
+
+// row is a message as the panes show it, or several that say the same.
+type row struct {
+	*frame           // the newest of them
+	state   flight   // the same for all
+	count   int      // how many it stands for
+	to      []int    // whom they went to; more than one only when lost
+	flights []*frame // those in flight, newest first
+}
+
+type flight int
+
+const (
+	flying flight = iota // in the network now, long enough to be watched
+	past                 // delivered
+	lost                 // dropped
+)
+
+// hiddenCount says what the rows leave out.
+type hiddenCount struct {
+	beats    float64 // routine messages a second
+	leftOut  float64 // frames a second the lab did not send
+	filtered int     // messages the filter refuses
+	hide     bool    // heartbeats are hidden
+}
+
+const (
+	maxRows    = 64
+	maxFlights = 8
+	// noisyBeats is how many heartbeats and answers in a second of real time
+	// are too many to read.
+	noisyBeats = 20
+)
+
+// gatherMessages folds the frames known into rows, newest first.
+func (p *picture) gatherMessages() {
+	p.messages = p.messages[:0]
+	p.hidden = hiddenCount{}
+	_, beats, leftOut, _ := p.lab.traffic.perSecond()
+	p.hidden.beats, p.hidden.leftOut = beats, leftOut
+	switch p.ui.beats {
+	case beatsHidden:
+		p.hidden.hide = true
+	case beatsAuto:
+		p.hidden.hide = beats*p.lab.clock.rate > noisyBeats
+	}
+	frames, routine := p.lab.frames.list, p.lab.beats.list
+	if p.hidden.hide {
+		routine = nil
+	}
+	for len(frames)+len(routine) > 0 {
+		var fr *frame
+		if n, m := len(frames), len(routine); m == 0 || n > 0 && frames[n-1].LeftNS >= routine[m-1].LeftNS {
+			fr, frames = &frames[n-1], frames[:n-1]
+		} else {
+			fr, routine = &routine[m-1], routine[:m-1]
+			if fr.DroppedNS != 0 {
+				continue // it is among frames as well
+			}
+		}
+		if p.ui.filter != "" && !matches(p.ui.filter, messageText(fr)) {
+			p.hidden.filtered++
+			continue
+		}
+		p.addRow(fr)
+	}
+}
+
+func (p *picture) addRow(fr *frame) {
+	state := past
+	switch {
+	case fr.DroppedNS != 0:
+		state = lost
+	case fr.ArrivedNS == 0:
+		if p.time > fr.DueNS+int64(time.Second) && fr.DueNS > 0 {
+			return // its end was among those the lab left out
+		}
+		if !p.watchable(fr) {
+			return // it will have arrived by the next frame
+		}
+		state = flying
+	}
+	for i := range p.messages {
+		r := &p.messages[i]
+		if r.state != state || r.From != fr.From || r.Kind != fr.Kind || r.Term != fr.Term || r.OK != fr.OK || r.Reason != fr.Reason {
+			continue
+		}
+		if state == lost {
+			if !contains(r.to, fr.To) {
+				r.to = append(r.to, fr.To)
+			}
+		} else if r.To != fr.To {
+			continue
+		}
+		r.count++
+		if state == flying && len(r.flights) < maxFlights {
+			r.flights = append(r.flights, fr)
+		}
+		return
+	}
+	if len(p.messages) == maxRows {
+		return
+	}
+	p.messages = append(p.messages, row{})
+	r := &p.messages[len(p.messages)-1]
+	*r = row{frame: fr, state: state, count: 1, to: []int{fr.To}}
+	if state == flying {
+		r.flights = []*frame{fr}
+	}
+}
+
+func contains(ids []int, id int) bool {
+	for _, v := range ids {
+		if v == id {
+			return true
+		}
+	}
+	return false
+}
+
+// watchable: a flight that lasts more than two frames of the screen can be
+// drawn where it is. A shorter one would be drawn where it no longer is.
+func (p *picture) watchable(fr *frame) bool {
+	if p.lab.clock.held {
+		return true
+	}
+	rate := p.lab.clock.rate
+	return rate > 0 && float64(fr.DueNS-fr.LeftNS)/rate > 2*float64(p.look.frame)
+}
+
+// share is how far along its way a message in flight is, 0 to 1, or where a
+// lost one stopped.
+func (p *picture) share(r *row, fr *frame) float64 {
+	at := p.time
+	if r.state == lost {
+		switch {
+		case strings.Contains(fr.Reason, "dead"):
+			return 1
+		case fr.DueNS <= fr.LeftNS || fr.DroppedNS <= fr.LeftNS:
+			return 0.5
+		}
+		at = fr.DroppedNS
+	}
+	if fr.DueNS <= fr.LeftNS {
+		return 1
+	}
+	return min(1, max(0, float64(at-fr.LeftNS)/float64(fr.DueNS-fr.LeftNS)))
+}
+
+// letter is the message on its way, as short as it gets: A44, h, V, a43, v, n.
+func letter(fr *frame) string {
+	switch fr.Kind {
+	case kindAppend:
+		return "A" + strconv.FormatUint(fr.PrevIndex+uint64(fr.Entries), 10)
+	case kindHeartbeat:
+		return "h"
+	case kindVote:
+		return "V"
+	case kindPreVote:
+		return "P"
+	case kindAppendReply:
+		if fr.OK {
+			return "a" + strconv.FormatUint(fr.Match, 10)
+		}
+		return "r"
+	case kindVoteReply, kindPreVoteReply:
+		if fr.OK {
+			return "v"
+		}
+		return "n"
+	}
+	return "?"
+}
+
+// what is the message in a word or two.
+func what(fr *frame) string {
+	switch fr.Kind {
+	case kindAppend:
+		first, last := fr.PrevIndex+1, fr.PrevIndex+uint64(fr.Entries)
+		if first == last {
+			return "append " + strconv.FormatUint(last, 10)
+		}
+		return "append " + strconv.FormatUint(first, 10) + "-" + strconv.FormatUint(last, 10)
+	case kindVote:
+		return "vote?"
+	case kindPreVote:
+		return "prevote?"
+	case kindAppendReply:
+		if fr.OK {
+			return "ok " + strconv.FormatUint(fr.Match, 10)
+		}
+		return "reject"
+	case kindVoteReply, kindPreVoteReply:
+		word := "vote"
+		if fr.Kind == kindPreVoteReply {
+			word = "prevote"
+		}
+		if fr.OK {
+			return "YES " + word
+		}
+		return "NO " + word
+	}
+	return fr.Kind
+}
+
+// messageText is what a filter looks at.
+func messageText(fr *frame) string {
+	return name(fr.From) + " " + name(fr.To) + " " + fr.Kind + " " + what(fr) + " term " + strconv.FormatUint(fr.Term, 10) + " " + fr.Reason
+}
+
+// matches tells whether text has every word of filter.
+func matches(filter, text string) bool {
+	text = strings.ToLower(text)
+	for _, w := range strings.Fields(strings.ToLower(filter)) {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// when says how long a message took, is taking, or why it was lost.
+func (p *picture) when(r *row, long bool) string {
+	fr := r.frame
+	var s string
+	switch r.state {
+	case flying:
+		took := time.Duration(max(0, p.time-fr.LeftNS))
+		whole := time.Duration(fr.DueNS - fr.LeftNS)
+		switch {
+		case took >= whole && p.lab.clock.held:
+			s = "due at once"
+		case took > whole:
+			s = "due"
+		default:
+			s = millis(took) + " of " + millis(whole) + " ms"
+		}
+	case past:
+		s = millis(time.Duration(fr.ArrivedNS-fr.LeftNS)) + " ms"
+		if long {
+			s = "delivered in " + s
+		}
+	case lost:
+		s = fr.Reason
+		switch {
+		case !long:
+		case fr.Reason == "wall":
+			s = "dropped at the wall"
+		default:
+			s = "dropped: " + fr.Reason
+		}
+	}
+	if r.count > 1 {
+		s += " x" + strconv.Itoa(r.count)
+	}
+	return s
+}
+
+func (p *picture) messagesTitle() (left, right string) {
+	left = "MESSAGES"
+	if sent, _, _, ok := p.lab.traffic.perSecond(); ok {
+		left += " " + count(sent) + "/s"
+	}
+	flight := 0
+	for i := range p.lab.status.Links {
+		flight += p.lab.status.Links[i].Held
+	}
+	left += ", " + strconv.Itoa(flight) + " in flight"
+	return left, p.hiddenText()
+}
+
+// hiddenText says what is left out, "" when nothing is.
+func (p *picture) hiddenText() string {
+	var parts []string
+	if p.hidden.hide && p.hidden.beats > 0 {
+		parts = append(parts, count(p.hidden.beats)+" heartbeats/s hidden (b)")
+	}
+	if p.hidden.leftOut >= 1 {
+		parts = append(parts, count(p.hidden.leftOut)+"/s too fast to list")
+	}
+	if p.ui.filter != "" {
+		parts = append(parts, "filter "+strconv.Quote(p.ui.filter)+" hides "+strconv.Itoa(p.hidden.filtered))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// drawMessages lists the messages, newest first. from is the first row shown,
+// pick the picked one or -1.
+func drawMessages(p *picture, pn pane, from, pick int) {
+	if len(p.messages) == 0 {
+		pn.text(1, 0, p.noMessages(), faint)
+		return
+	}
+	for y := 0; y < pn.h && from+y < len(p.messages); y++ {
+		drawMessage(p, pn.rows(y, 1), &p.messages[from+y], from+y == pick)
+	}
+}
+
+func (p *picture) noMessages() string {
+	switch {
+	case !p.lab.known:
+		return ""
+	case p.ui.filter != "" && p.hidden.filtered > 0:
+		return "no message fits the filter"
+	case p.hidden.hide:
+		return "nothing but heartbeats (b shows them)"
+	}
+	return "no messages yet"
+}
+
+func drawMessage(p *picture, pn pane, r *row, picked bool) {
+	wide := pn.w >= 78
+	st := plain
+	if r.state != flying && p.now.Sub(r.seen) > 500*time.Millisecond {
+		st = faint
+	}
+	mark := ' '
+	if picked {
+		mark, st = '>', strong
+	}
+	pn.put(0, 0, mark, strong)
+	x := 1
+	if pn.w >= 56 {
+		s := stamp(r.LeftNS, p.time)
+		pn.text(x, 0, s, st)
+		x += len(s) + 1
+	}
+	x = pn.text(x, 0, name(r.From), st.with(bold)) + 1
+	words := 34 // what follows the path
+	if wide {
+		words = 58
+	}
+	if pn.w < 56 {
+		words = 26
+	}
+	length := clamp(pn.w-x-words, 6, 30)
+	drawPath(p, pn.sub(x, 0, length, 1), r)
+	x += length + 1
+	to := name(r.To)
+	if r.state == lost && len(r.to) > 1 {
+		to = names(r.to)
+	}
+	end := pn.text(x, 0, to, st)
+	x = max(x+4, end+1)
+	if wide {
+		pn.text(x, 0, what(r.frame), st)
+		x = max(x+16, x+len(what(r.frame))+1)
+		pn.text(x, 0, p.when(r, true), st)
+		pn.right(pn.w-1, 0, " term "+strconv.FormatUint(r.Term, 10), st)
+		return
+	}
+	s := what(r.frame) + " t" + strconv.FormatUint(r.Term, 10)
+	pn.text(x, 0, s, st)
+	x += max(14, len(s)+1)
+	pn.text(x, 0, p.when(r, false), st)
+}
+
+// drawPath draws the way from sender to receiver: --A44---> in flight,
+// ====a43> delivered, --hX lost.
+func drawPath(p *picture, pn pane, r *row) {
+	last := pn.w - 1
+	switch r.state {
+	case past:
+		pn.fill(0, last, 0, pn.glyph(glyphPast), faint)
+		pn.put(last, 0, '>', faint)
+		s := letter(r.frame)
+		pn.text(max(0, last-len(s)), 0, s, filled(r.Term))
+	case lost:
+		s := letter(r.frame)
+		at := clamp(int(p.share(r, r.frame)*float64(last)), 1, max(1, last-1))
+		pn.fill(0, at, 0, pn.glyph(glyphPath), faint)
+		pn.text(max(0, at-len(s)), 0, s, filled(r.Term))
+		pn.put(at, 0, 'X', strong)
+		if r.Reason == "wall" {
+			pn.put(at+1, 0, pn.glyph(glyphWallV), plain)
+		}
+	case flying:
+		pn.fill(0, last, 0, pn.glyph(glyphPath), faint)
+		pn.put(last, 0, '>', plain)
+		if p.look.motion == MotionNone {
+			return
+		}
+		for i := len(r.flights) - 1; i >= 0; i-- {
+			fr := r.flights[i]
+			s := letter(fr)
+			pn.text(clamp(int(p.share(r, fr)*float64(last)+0.5)-len(s)+1, 0, max(0, last-len(s))), 0, s, filled(fr.Term))
+		}
+	}
+}

@@ -1,0 +1,335 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/raftlab/raftlab/netlab"
+)
+
+// model is the program: it routes messages, keeps what the viewer picked, and
+// draws a picture when there is a reason to.
+type model struct {
+	ctx   context.Context
+	opts  Options
+	store *store
+	now   func() time.Time
+
+	lab  labState
+	ui   uiState
+	pic  picture
+	scr  screen
+	look look
+	text string // the screen as last drawn
+
+	ticker  int  // the generation of the one running ticker; messages of others are stale
+	blurred bool // the terminal's focus is elsewhere
+	stirred time.Time
+	sampled time.Time
+
+	queue   []job // lines to run; the first is running
+	seq     int
+	cancel  context.CancelFunc // ends the running line
+	rate    float64            // the clock rate asked for last, while its answer is out
+	dataSeq int
+	hintSeq int
+	logSeq  int
+}
+
+// job is a line to run.
+type job struct {
+	seq   int
+	line  string
+	typed bool // in the palette: all it prints is shown
+}
+
+// The messages of the program.
+type (
+	tickMsg struct{ ticker int } // a frame is due
+	stirMsg struct{ ticker int } // something came while nothing moved
+	doneMsg struct {             // a line has run
+		seq int
+		res Result
+		err error
+	}
+	hintsMsg struct { // what Tab may put
+		seq   int
+		words []string
+	}
+	logMsg struct { // a node's log
+		seq int
+		log *netlab.Log
+		err error
+	}
+	dataMsg struct { // the nodes' state machines
+		seq   int
+		dumps map[int]dumpState
+	}
+	dataDueMsg struct{ seq int }
+	failMsg    struct{ err error }
+)
+
+func newModel(ctx context.Context, opts Options, st *store, lk look) *model {
+	m := &model{ctx: ctx, opts: opts, store: st, now: time.Now, look: lk}
+	m.scr.keys = newKeyMap()
+	m.scr.actions = m.scr.keys.actions()
+	m.scr.readOnly, m.scr.verbs, m.scr.version = opts.ReadOnly, opts.Verbs, opts.Version
+	m.ui.marked = map[int]bool{}
+	m.ui.dumps = map[int]dumpState{}
+	return m
+}
+
+func (m *model) Init() tea.Cmd {
+	m.redraw()
+	return m.tick()
+}
+
+func (m *model) View() string { return m.text }
+
+// Update routes. Whatever a person did is drawn at once; what the lab did waits
+// for the next frame.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tickMsg:
+		if msg.ticker != m.ticker {
+			return m, nil
+		}
+		return m, m.frame()
+	case stirMsg:
+		if msg.ticker != m.ticker {
+			return m, nil
+		}
+		return m, m.frame()
+	case tea.WindowSizeMsg:
+		m.look.w, m.look.h = msg.Width, msg.Height
+	case tea.KeyMsg:
+		cmd = m.key(msg)
+	case tea.FocusMsg:
+		m.blurred = false
+		cmd = m.restartTicker()
+	case tea.BlurMsg:
+		m.blurred = true
+	case tea.ResumeMsg:
+		cmd = m.restartTicker()
+	case doneMsg:
+		cmd = m.done(msg)
+	case failMsg:
+		m.fail(msg.err)
+	case hintsMsg:
+		m.takeHints(msg)
+	case logMsg:
+		m.takeLog(msg)
+	case dataMsg:
+		cmd = m.takeData(msg)
+	case dataDueMsg:
+		if msg.seq == m.dataSeq && m.ui.view == viewData {
+			cmd = m.fetchData()
+		}
+	default:
+		return m, nil
+	}
+	m.redraw()
+	return m, cmd
+}
+
+// frame takes what is new and draws it if there is a reason to, then waits for
+// the next frame, or for the lab when nothing moves.
+func (m *model) frame() tea.Cmd {
+	now := m.now()
+	if m.store.copyTo(&m.lab) {
+		m.stirred = now
+		m.settle()
+	}
+	moving := m.moving()
+	lately := now.Sub(m.stirred) < time.Second // colours fade, samples settle
+	if n := &m.ui.notice; !n.bad && n.text != "" && !n.until.IsZero() {
+		if now.After(n.until) {
+			*n = notice{}
+		}
+		lately = true
+	}
+	m.redraw()
+	if moving || lately || !m.lab.conn.up {
+		return m.tick()
+	}
+	return m.wait()
+}
+
+// moving tells whether the screen changes with time alone.
+func (m *model) moving() bool {
+	return m.lab.known && m.lab.conn.up && !m.lab.clock.held
+}
+
+// interval is how long a frame stands.
+func (m *model) interval() time.Duration {
+	switch {
+	case !m.lab.conn.up && m.lab.known:
+		return time.Second / 2 // only the seconds since the loss change
+	case m.blurred || m.look.motion == MotionNone:
+		return max(m.look.frame, time.Second/2)
+	}
+	return m.look.frame
+}
+
+func (m *model) tick() tea.Cmd {
+	ticker := m.ticker
+	return tea.Tick(m.interval(), func(time.Time) tea.Msg { return tickMsg{ticker} })
+}
+
+// wait ends when the lab has something new.
+func (m *model) wait() tea.Cmd {
+	ticker, changed, done := m.ticker, m.store.changed, m.ctx.Done()
+	return func() tea.Msg {
+		select {
+		case <-changed:
+		case <-done:
+		}
+		return stirMsg{ticker}
+	}
+}
+
+// restartTicker makes the running ticker stale and starts another at once.
+func (m *model) restartTicker() tea.Cmd {
+	m.ticker++
+	m.stirred = m.now()
+	return m.tick()
+}
+
+// settle keeps what is picked among what there is.
+func (m *model) settle() {
+	st := &m.lab.status
+	if !m.lab.known || len(st.Nodes) == 0 {
+		return
+	}
+	found := false
+	for i := range st.Nodes {
+		found = found || st.Nodes[i].ID == m.ui.node
+	}
+	if !found {
+		m.ui.node = st.Nodes[0].ID
+		if st.Leader > 0 {
+			m.ui.node = st.Leader
+		}
+	}
+}
+
+// redraw draws the picture as of now.
+func (m *model) redraw() {
+	now := m.now()
+	p := &m.pic
+	p.lab, p.ui, p.look, p.now = &m.lab, &m.ui, m.look, now
+	if now.Sub(m.sampled) >= 200*time.Millisecond || !m.moving() {
+		m.sampled = now
+		m.sampleTimers(m.lab.now(now))
+	}
+	m.text = m.scr.render(p)
+}
+
+func (m *model) sampleTimers(labNow int64) {
+	m.ui.timers = m.ui.timers[:0]
+	for i := range m.lab.status.Nodes {
+		n := &m.lab.status.Nodes[i]
+		m.ui.timers = append(m.ui.timers, timerSample{n.ID, n.TimerEndNS - labNow, n.TimerEndNS != 0})
+	}
+}
+
+// say shows the answer of a line, or a refusal, above the footer.
+func (m *model) say(text string) {
+	m.ui.notice = notice{text: text, until: m.now().Add(6 * time.Second)}
+}
+
+// fail shows an error with its next step. It stays until it is dismissed or a
+// later line succeeds; errors before it are counted.
+func (m *model) fail(err error) {
+	n := notice{text: err.Error(), bad: true}
+	var e *netlab.Error
+	if errors.As(err, &e) {
+		n.text, n.hint = e.Message, e.Hint
+	}
+	if m.ui.notice.bad {
+		n.more = m.ui.notice.more + 1
+	}
+	m.ui.notice = n
+}
+
+// run queues a line of the command line.
+func (m *model) run(line string, typed bool) tea.Cmd {
+	m.seq++
+	m.queue = append(m.queue, job{m.seq, strings.TrimSpace(line), typed})
+	if len(m.queue) > 1 {
+		m.say("waiting for: " + m.queue[0].line + " (esc ends it)")
+		return nil
+	}
+	return m.runNext()
+}
+
+func (m *model) runNext() tea.Cmd {
+	if len(m.queue) == 0 {
+		return nil
+	}
+	j := m.queue[0]
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.cancel = cancel
+	if !m.ui.notice.bad {
+		m.ui.notice = notice{text: "raftlab " + j.line + " .."}
+	}
+	exec := m.opts.Exec
+	return func() tea.Msg {
+		defer cancel()
+		res, err := exec(ctx, j.line)
+		return doneMsg{j.seq, res, err}
+	}
+}
+
+// done takes the answer of the running line and starts the next.
+func (m *model) done(msg doneMsg) tea.Cmd {
+	if len(m.queue) == 0 || m.queue[0].seq != msg.seq {
+		return nil
+	}
+	j := m.queue[0]
+	m.queue = m.queue[1:]
+	m.rate = 0
+	if msg.err != nil {
+		if errors.Is(msg.err, context.Canceled) {
+			m.say("ended: " + j.line)
+		} else {
+			m.fail(msg.err)
+		}
+		return m.runNext()
+	}
+	m.answer(j, msg.res)
+	if verbOf(j.line) == "down" {
+		m.store.change(func(l *labState) { l.lose(m.now(), "stopped by down", true) })
+	}
+	return tea.Batch(m.runNext(), m.restartTicker())
+}
+
+func (m *model) answer(j job, res Result) {
+	out := strings.TrimRight(res.Out, "\n")
+	notes := strings.Join(strings.Fields(strings.ReplaceAll(res.Notes, "\n", " ")), " ")
+	lines := strings.Split(out, "\n")
+	if j.typed && len(lines) > 1 && m.ui.overlay == overlayNone {
+		m.ui.overlay, m.ui.textTitle, m.ui.text, m.ui.scroll = overlayText, "raftlab "+j.line, lines, 0
+		m.ui.notice = notice{}
+		return
+	}
+	text := lines[0]
+	if text == "" {
+		text = "done: " + j.line
+		if notes != "" {
+			text, notes = notes, ""
+		}
+	}
+	if len(lines) > 1 {
+		text += " .."
+	}
+	if notes != "" {
+		text += "  " + notes
+	}
+	m.say(text)
+}
