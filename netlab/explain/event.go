@@ -21,7 +21,7 @@ func Event(ev raft.Event, voters int) (text, rule string) {
 			"All servers: a higher term in a message is adopted, and its receiver is a follower (§5.1)"
 	case raft.EventVoteGiven:
 		if ev.PreVote {
-			return fmt.Sprintf("would vote for %v in term %d: hears no leader, and %v's log (%s) is as new as its own", ev.Peer, ev.Term, ev.Peer, position(ev.Index, ev.LogTerm)),
+			return fmt.Sprintf("would vote for %v: hears no leader, and %v's log (%s) is as new as its own", ev.Peer, ev.Peer, position(ev.Index, ev.LogTerm)),
 				"PreVote: asked before any term is raised; grants promise nothing (thesis §9.6)"
 		}
 		return fmt.Sprintf("votes for %v in term %d: first to ask, and its log (%s) is as new as its own", ev.Peer, ev.Term, position(ev.Index, ev.LogTerm)),
@@ -29,14 +29,15 @@ func Event(ev raft.Event, voters int) (text, rule string) {
 	case raft.EventVoteRefused:
 		return voteRefused(ev)
 	case raft.EventVoteCounted:
-		ballot, answer := "vote", "no"
-		if ev.PreVote {
-			ballot = "pre-vote"
-		}
+		answer := "no"
 		if ev.Granted {
 			answer = "yes"
 		}
-		return fmt.Sprintf("counts %v's %s in term %d: %s", ev.Peer, ballot, ev.Term, answer),
+		if ev.PreVote {
+			return fmt.Sprintf("counts %v's pre-vote: %s", ev.Peer, answer),
+				"PreVote: yes from a majority starts a real election (thesis §9.6)"
+		}
+		return fmt.Sprintf("counts %v's vote in term %d: %s", ev.Peer, ev.Term, answer),
 			"Candidates: votes from a majority make a leader (§5.2)"
 	case raft.EventElected:
 		return fmt.Sprintf("won term %d with the votes of %s (%d of %d)", ev.Term, Names(ev.Nodes), len(ev.Nodes), voters),
