@@ -252,6 +252,10 @@ func (c *checker) sameEntry(s *server, prevTerm raft.Term, e raft.Entry) {
 // started anew since.
 func (c *checker) leaves(s *server, m raft.Message) {
 	switch body := m.Body.(type) {
+	case *raft.RequestVote:
+		if !body.PreVote && (s.disk.state.Term < m.Term || s.disk.state.Term == m.Term && s.disk.last() < body.LastLogIndex) {
+			c.fail(errOnDisk, "%v stands in term %d with %d entries, on its disk are %v and %d entries", s.id, m.Term, body.LastLogIndex, s.disk.state, s.disk.last())
+		}
 	case *raft.RequestVoteReply:
 		if body.PreVote || !body.Granted {
 			return

@@ -173,21 +173,32 @@ func (l *raftLog) read(lo, hi Index, maxBytes int) (entries []Entry, bytes int, 
 	if lo > hi || hi > l.last {
 		panic(fmt.Sprintf("raft: entries %d to %d asked, the log ends at %d", lo, hi, l.last))
 	}
-	if lo < l.first {
-		entries, bytes, err = l.readStored(lo, min(hi, l.first-1), maxBytes)
-		return entries, bytes, true, err
+	if lo >= l.first {
+		n, bytes := fit(l.window[lo-l.first:hi-l.first+1], 0, maxBytes)
+		return l.window[lo-l.first:][:n:n], bytes, false, nil
 	}
-	window := l.window[lo-l.first : hi-l.first+1]
-	n := 0
-	for n < len(window) {
-		s := size(&window[n])
-		if n > 0 && bytes+s > maxBytes {
+	entries, bytes, err = l.readStored(lo, min(hi, l.first-1), maxBytes)
+	if err == nil && hi >= l.first && lo+Index(len(entries)) == l.first {
+		// All up to the window came: what follows there may still fit.
+		n, more := fit(l.window[:hi-l.first+1], bytes, maxBytes)
+		entries = append(entries[:len(entries):len(entries)], l.window[:n]...)
+		bytes += more
+	}
+	return entries, bytes, true, err
+}
+
+// fit returns how many of entries fit into maxBytes of which used are taken,
+// and their size. The first of all fits always.
+func fit(entries []Entry, used, maxBytes int) (n, bytes int) {
+	for n < len(entries) {
+		s := size(&entries[n])
+		if used+bytes > 0 && used+bytes+s > maxBytes {
 			break
 		}
 		bytes += s
 		n++
 	}
-	return window[:n:n], bytes, false, nil
+	return n, bytes
 }
 
 // readStored asks storage and checks what it gives against the runs: an entry
@@ -201,19 +212,15 @@ func (l *raftLog) readStored(lo, hi Index, maxBytes int) ([]Entry, int, error) {
 	if err != nil {
 		return nil, 0, &StorageError{Lo: lo, Hi: hi, Err: err}
 	}
-	bytes := 0
 	for k := range entries {
 		e, want := &entries[k], lo+Index(k)
 		if term := l.mustTerm(want); e.Index != want || e.Term != term {
 			err := fmt.Errorf("entry %d of term %d came in place of entry %d of term %d", e.Index, e.Term, want, term)
 			return nil, 0, &StorageError{Lo: lo, Hi: hi, Err: err}
 		}
-		if k > 0 && bytes+size(e) > maxBytes {
-			return entries[:k:k], bytes, nil
-		}
-		bytes += size(e)
 	}
-	return entries, bytes, nil
+	n, bytes := fit(entries, 0, maxBytes)
+	return entries[:n:n], bytes, nil
 }
 
 // trim lets go of the window's oldest entries beyond its bound. Only entries

@@ -147,7 +147,7 @@ func (e Event) details() string {
 		if e.Forced {
 			return " forced"
 		}
-		return fmt.Sprintf(" after %gms", float64(e.Span)/1e6)
+		return fmt.Sprintf(" after %.1fms", float64(e.Span)/1e6)
 	case EventTermSeen:
 		return fmt.Sprintf(" from %v", e.Peer)
 	case EventVoteGiven:
