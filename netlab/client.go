@@ -289,16 +289,19 @@ func (c *Client) lost(ctx context.Context, path string, err error) *Error {
 		}
 		return Errorf(ExitFailed, "ask lab %q for %s: %v", c.name, path, cause)
 	}
+	stopped := false
 	fact := fmt.Sprintf("lost lab %q: %v", c.name, errors.Unwrap(err))
 	if errors.Unwrap(err) == nil {
 		fact = fmt.Sprintf("lost lab %q: %v", c.name, err)
 	}
 	if m, err := c.dir.readMeta(); errors.Is(err, fs.ErrNotExist) {
-		fact = fmt.Sprintf("lab %q was taken down", c.name)
+		fact, stopped = fmt.Sprintf("lab %q was taken down", c.name), true
 	} else if err == nil && !m.answers() {
-		fact = fmt.Sprintf("lost lab %q: %s", c.name, m.ended())
+		fact, stopped = fmt.Sprintf("lost lab %q: %s", c.name, m.ended()), m.Kept
 	}
-	return noLab(c.home, c.name, fact)
+	lost := noLab(c.home, c.name, fact)
+	lost.Stopped = stopped
+	return lost
 }
 
 // lockWait bounds the wait for somebody else who starts or stops the same lab.

@@ -17,7 +17,8 @@ const (
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"` // a command to run, or how to ask rightly
+	Hint    string `json:"hint,omitempty"`    // a command to run, or how to ask rightly
+	Stopped bool   `json:"stopped,omitempty"` // with ExitNoLab: somebody stopped the lab on purpose
 }
 
 func (e *Error) Error() string { return e.Message }
