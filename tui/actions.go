@@ -161,9 +161,9 @@ func (m *model) heal(tea.KeyMsg) tea.Cmd {
 // load turns the lab's background writes on or off.
 func (m *model) load(tea.KeyMsg) tea.Cmd {
 	if m.lab.status.Load != nil {
-		return m.run("load --stop", false)
+		return m.run("load stop", false)
 	}
-	return m.run("load --rate 50", false)
+	return m.run("load", false)
 }
 
 func (m *model) hold(tea.KeyMsg) tea.Cmd {

@@ -12,8 +12,9 @@ import (
 // spot is where a node's box stands, relative to the pane.
 type spot struct{ x, y, w, h int }
 
+// holds tells whether (x, y) is inside of the box or right beside it.
 func (s spot) holds(x, y float64) bool {
-	return x >= float64(s.x)-0.5 && x < float64(s.x+s.w)-0.5 && y >= float64(s.y)-0.5 && y < float64(s.y+s.h)-0.5
+	return x >= float64(s.x)-1.5 && x < float64(s.x+s.w)+0.5 && y >= float64(s.y)-0.5 && y < float64(s.y+s.h)-0.5
 }
 
 func (s spot) middle() (x, y float64) {
@@ -49,7 +50,18 @@ func (p *picture) trySpots(w, h, bw, bh int) (spots []spot, walls []int, ok bool
 			groups = append(groups, i)
 		}
 	}
-	free := w - (len(groups)-1)*2 - len(groups)*(bw+1) // what is left when each side has one box's width
+	// What is left when each side has one box's width goes to those that make a
+	// ring of it: three and more.
+	free := w - (len(groups)-1)*2 - len(groups)*(bw+1)
+	weight := func(k int) int { return max(0, k-2) }
+	spread := 0
+	for g, start := range groups {
+		end := n
+		if g+1 < len(groups) {
+			end = groups[g+1]
+		}
+		spread += weight(end - start)
+	}
 	x := 0
 	for g, start := range groups {
 		end := n
@@ -57,8 +69,8 @@ func (p *picture) trySpots(w, h, bw, bh int) (spots []spot, walls []int, ok bool
 			end = groups[g+1]
 		}
 		width := bw + 1
-		if spread := n - len(groups); spread > 0 {
-			width += free * (end - start - 1) / spread
+		if spread > 0 {
+			width += free * weight(end-start) / spread
 		} else {
 			width += free / len(groups)
 		}
@@ -148,8 +160,8 @@ func drawCluster(p *picture, pn pane) {
 		p.drawBox(area.sub(spots[i].x, spots[i].y, spots[i].w, spots[i].h), i)
 	}
 	if legend > 0 {
-		pn.text(1, pn.h-2, fit("A append  h heartbeat  V vote?  P prevote?  a ok  r reject  v yes  n no", pn.w-1), faint)
-		pn.text(1, pn.h-1, fit("place = share of the flight; X lost; dots: who the leader reaches", pn.w-1), faint)
+		pn.text(1, pn.h-2, fit("A append  h heartbeat  V vote?  a ok  r reject  v yes  n no", pn.w-1), faint)
+		pn.text(1, pn.h-1, fit("place = share of flight  X lost  dots: who a leader reaches", pn.w-1), faint)
 	}
 }
 

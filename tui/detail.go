@@ -69,7 +69,7 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 		if n.Role == netlab.RoleLeader {
 			what = "next heartbeat in"
 		}
-		add(plain, "%s %s of %s", what, shortTime(left), shortTime(length))
+		add(plain, "%s %s of %s", what, shortTime(p.sampledTimer(n.ID, left, length)), shortTime(length))
 	}
 	for _, s := range p.whyNot(i) {
 		add(plain, "%s", s)

@@ -90,7 +90,7 @@ func split() (netlab.Update, netlab.Update) {
 	}
 	side := map[int]int{1: 0, 3: 0, 5: 0, 2: 1, 4: 1}
 	st.Links = mesh(5, func(l *netlab.LinkStatus) {
-		l.DelayMS, l.FlightNS = 20, 20_300_000
+		l.DelayMS, l.FlightNS = 200, 200_300_000
 		l.Wall = side[l.From] != side[l.To]
 		if l.Wall {
 			l.Dropped, l.Delivered = 11, l.Delivered-11
@@ -98,10 +98,9 @@ func split() (netlab.Update, netlab.Update) {
 			l.Held = 1
 		}
 	})
-	u := netlab.Update{Status: st}
 	before := *st
 	before.Partition, before.LastEvent = nil, 0
-	before.Links = mesh(5, func(l *netlab.LinkStatus) { l.DelayMS = 20; l.Sent = 100 })
+	before.Links = mesh(5, func(l *netlab.LinkStatus) { l.DelayMS = 200; l.Sent = 300 })
 	before.Clock.LabNS = now - 1000*msNS
 	more := netlab.Update{
 		Lab:   &netlab.LabChange{Term: 7, Leader: 1, Commit: 43, Clock: st.Clock, Partition: st.Partition, Load: st.Load, LastEvent: 6},
@@ -116,19 +115,17 @@ func split() (netlab.Update, netlab.Update) {
 			{ID: 6, LabNS: 42_290 * msNS, Kind: netlab.EventCommit, Node: 1, Term: 7, First: 43, Index: 43, Text: "committed 43: stored on S1 S3 S5 (3 of 5)"},
 		},
 		Frames: []netlab.Frame{
-			{ID: 10, From: 3, To: 1, Kind: "append-reply", Term: 7, OK: true, Match: 43, LeftNS: now - 41*msNS, DueNS: now - 21*msNS, ArrivedNS: now - 20*msNS + 700_000},
-			{ID: 11, From: 4, To: 2, Kind: "append-reply", Term: 6, OK: true, Match: 42, LeftNS: now - 60*msNS, DueNS: now - 40*msNS, ArrivedNS: now - 39*msNS},
+			{ID: 10, From: 3, To: 1, Kind: "append-reply", Term: 7, OK: true, Match: 43, LeftNS: now - 410*msNS, DueNS: now - 210*msNS, ArrivedNS: now - 210*msNS + 700_000},
+			{ID: 11, From: 4, To: 2, Kind: "append-reply", Term: 6, OK: true, Match: 42, LeftNS: now - 600*msNS, DueNS: now - 400*msNS, ArrivedNS: now - 399*msNS},
 			{ID: 12, From: 2, To: 1, Kind: "heartbeat", Term: 6, LeftNS: now - 28*msNS, DueNS: now - 28*msNS, DroppedNS: now - 28*msNS, Reason: "wall"},
 			{ID: 13, From: 2, To: 3, Kind: "heartbeat", Term: 6, LeftNS: now - 28*msNS, DueNS: now - 28*msNS, DroppedNS: now - 28*msNS, Reason: "wall"},
-			{ID: 14, From: 1, To: 5, Kind: "append", Term: 7, PrevIndex: 43, PrevTerm: 7, Entries: 1, Bytes: 118, LeftNS: now - 8*msNS, DueNS: now + 12*msNS},
-			{ID: 15, From: 1, To: 3, Kind: "append", Term: 7, PrevIndex: 43, PrevTerm: 7, Entries: 1, Bytes: 118, LeftNS: now - 8*msNS, DueNS: now + 12*msNS},
+			{ID: 14, From: 1, To: 5, Kind: "append", Term: 7, PrevIndex: 43, PrevTerm: 7, Entries: 1, Bytes: 118, LeftNS: now - 81*msNS, DueNS: now + 119*msNS},
+			{ID: 15, From: 1, To: 3, Kind: "append", Term: 7, PrevIndex: 43, PrevTerm: 7, Entries: 1, Bytes: 118, LeftNS: now - 81*msNS, DueNS: now + 119*msNS},
 		},
 	}
-	return netlab.Update{Status: &before}, applyLater(u, more)
+	before.Term, before.Leader = 6, 2
+	return netlab.Update{Status: &before, Events: more.Events[:1]}, more
 }
-
-// applyLater drops the whole status of u: the second update only tells changes.
-func applyLater(_, more netlab.Update) netlab.Update { return more }
 
 // killed is nine nodes whose leader was killed; two candidates share the
 // votes: the second sketch.
@@ -207,7 +204,12 @@ func killed() (netlab.Update, netlab.Update) {
 	send(2, 4, "vote-reply", 17_922, 170, func(f *netlab.Frame) { f.OK = true })
 	send(8, 4, "vote-reply", 17_923, 200, nil)
 	send(5, 8, "vote-reply", 17_923, 190, func(f *netlab.Frame) { f.OK = true })
-	return netlab.Update{Status: st}, u
+	st.Term = 7
+	first := []netlab.Event{{ID: 1, LabNS: 9_000 * msNS, Kind: netlab.EventElected, Node: 1, Term: 7, Text: "won term 7 with the votes of S1 S2 S4 S5 S6 (5 of 9)"}}
+	for i := range u.Events {
+		u.Events[i].ID++
+	}
+	return netlab.Update{Status: st, Events: first}, u
 }
 
 // quiet is three nodes and nothing going on.
@@ -234,7 +236,7 @@ var scenes = []struct {
 func scene(make func() (netlab.Update, netlab.Update)) *store {
 	st := newStore("default")
 	first, second := make()
-	gap := time.Second
+	gap := time.Duration(0)
 	if second.Lab != nil && first.Status != nil {
 		gap = time.Duration(second.Lab.Clock.LabNS - first.Status.Clock.LabNS)
 	}

@@ -245,9 +245,12 @@ func (p pane) rule(y int, title, right string) {
 // titles puts title at the left and right at the right of a frame's line. The
 // title wins when both do not fit.
 func (p pane) titles(x0, x1, y int, title, right string) {
+	if title != "" {
+		title = " " + title + " "
+	}
 	end := p.sub(0, 0, max(x1, 0), p.h).text(x0, y, title, strong)
-	if right != "" && end+textWidth(right)+1 <= x1 {
-		p.right(x1, y, right, faint)
+	if right != "" && end+textWidth(right)+3 <= x1 {
+		p.right(x1, y, " "+right+" ", faint)
 	}
 }
 

@@ -114,8 +114,8 @@ func drawLinks(p *picture, pn pane, cursor bool) {
 
 func drawLinkLegend(p *picture, pn pane) {
 	lines := []string{
-		"row sends to column; ms one way: faint measured, bold set",
-		"# wall  cut  ! one way only  x dead node  5% loss  ? idle",
+		"row sends to column, ms; bold set, faint measured",
+		"# wall  cut  ! one way  x dead node  5% loss  ? idle",
 	}
 	wall, other := p.drops()
 	if wall+other > 0 {

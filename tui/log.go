@@ -58,7 +58,8 @@ func drawLog(p *picture, pn pane, x, y int, n *netlab.NodeStatus, lo, hi uint64)
 func drawWholeLog(p *picture, pn pane, y int) {
 	n := p.lead
 	for _, m := range p.nodes {
-		if n == nil || p.lead == nil && m.LastIndex > n.LastIndex {
+		better := n == nil || m.State == netlab.StateUp && n.State != netlab.StateUp
+		if same := n == nil || m.State == n.State; p.lead == nil && (better || same && m.LastIndex > n.LastIndex) {
 			n = m
 		}
 	}

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +84,8 @@ func (p *picture) gatherMessages() {
 		}
 		p.addRow(fr)
 	}
+	// The store keeps them as they were heard of, which is late for some.
+	slices.SortStableFunc(p.messages, func(a, b row) int { return cmp.Compare(b.LeftNS, a.LeftNS) })
 }
 
 func (p *picture) addRow(fr *frame) {
@@ -104,7 +108,7 @@ func (p *picture) addRow(fr *frame) {
 			continue
 		}
 		if state == lost {
-			if !contains(r.to, fr.To) {
+			if !slices.Contains(r.to, fr.To) {
 				r.to = append(r.to, fr.To)
 			}
 		} else if r.To != fr.To {
@@ -125,15 +129,6 @@ func (p *picture) addRow(fr *frame) {
 	if state == flying {
 		r.flights = []*frame{fr}
 	}
-}
-
-func contains(ids []int, id int) bool {
-	for _, v := range ids {
-		if v == id {
-			return true
-		}
-	}
-	return false
 }
 
 // watchable: a flight that lasts more than two frames of the screen can be
@@ -356,7 +351,7 @@ func drawMessage(p *picture, pn pane, r *row, picked bool) {
 	x += length + 1
 	to := name(r.To)
 	if r.state == lost && len(r.to) > 1 {
-		to = names(r.to)
+		to = name(slices.Min(r.to)) + "+" + strconv.Itoa(len(r.to)-1)
 	}
 	end := pn.text(x, 0, to, st)
 	x = max(x+4, end+1)

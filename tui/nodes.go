@@ -312,12 +312,18 @@ func drawTimer(p *picture, pn pane, i, bar int, st style) {
 			pn.put(1+j, 0, r, s)
 		}
 	}
+	pn.right(pn.w-1, 0, shortTime(p.sampledTimer(n.ID, left, length)), st)
+}
+
+// sampledTimer is what the digits of a node's timer show; left when there is
+// no sample.
+func (p *picture) sampledTimer(id int, left, length time.Duration) time.Duration {
 	for _, s := range p.ui.timers {
-		if s.id == n.ID && s.ok {
-			left = time.Duration(clamp64(s.left, 0, int64(length)))
+		if s.id == id && s.ok {
+			return time.Duration(clamp64(s.left, 0, int64(length)))
 		}
 	}
-	pn.right(pn.w-1, 0, shortTime(left), st)
+	return left
 }
 
 // drawNodeDetail is the second line of a node: what the leader knows of it,
@@ -370,7 +376,7 @@ func (p *picture) nodeNote(i int) string {
 	if first, last, ok := p.differing(n); ok {
 		parts = append(parts, indexes(first, last)+" differ from "+name(p.lead.ID))
 	}
-	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp {
+	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp && n.Role != netlab.RoleLeader {
 		s := name(p.lead.ID) + "'s view: match " + strconv.FormatUint(peer.Match, 10) + ", next " + strconv.FormatUint(peer.Next, 10)
 		if peer.Probing {
 			s += ", probing"

@@ -54,14 +54,14 @@ func (r *reader) run(ctx context.Context) {
 }
 
 // causeOf says why the stream ended, and whether because the lab was stopped
-// on purpose: then it ends without an error.
+// on purpose.
 func causeOf(err error) (cause string, ended bool) {
 	var e *netlab.Error
 	switch {
 	case err == nil:
 		return "the lab was stopped", true
 	case errors.As(err, &e):
-		return e.Message, false
+		return e.Message, e.Stopped
 	}
 	return err.Error(), false
 }

@@ -121,6 +121,7 @@ func (l *labState) copyTo(dst *labState) {
 // apply folds an update in; now is when it came. history are events from before
 // it that were asked for because nobody sent them.
 func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time) {
+	again := l.known && l.conn.up // a whole status in between: the reader was slow
 	if u.Status != nil {
 		if l.known && u.Status.LastEvent < l.lastEvent {
 			l.forget() // another lab under the same name
@@ -133,7 +134,7 @@ func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time)
 		l.known = true
 	}
 	leader := l.status.Leader
-	first := u.Status != nil
+	first := u.Status != nil && !again
 	l.walls.before(&l.status, first)
 	l.status.Apply(u)
 	l.walls.after(&l.status)

@@ -48,9 +48,8 @@ func drawTape(p *picture, pn pane) {
 		x = 6
 		tail = 3
 	}
-	since := clockText(p.time)
 	if pn.w >= 76 {
-		tail += len(since) + 1
+		tail += 10
 	}
 	w := pn.w - x - tail - 1
 	if w < 8 {
@@ -96,9 +95,9 @@ func drawTape(p *picture, pn pane) {
 	}
 	put(x+w, bottom, '>', strong)
 	if tail > 3 {
-		pn.text(x+w+3, 0, since, faint)
+		pn.text(x+w+3, 0, shortTime(time.Duration(step))+"/col", faint)
 		if two {
-			pn.text(x+w+3, 1, shortTime(time.Duration(step))+"/col", faint)
+			pn.text(x+w+3, 1, "to now", faint)
 		}
 	}
 }

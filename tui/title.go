@@ -197,10 +197,11 @@ func drawSentence(p *picture, pn pane) {
 			x = pn.text(x, 0, fit(s, pn.w-2), plain) + 1
 			continue
 		}
-		if x+textWidth(s) > pn.w-1 {
+		room := pn.w - 1 - x
+		if room < min(24, textWidth(s)) {
 			return
 		}
-		x = pn.text(x, 0, s, plain) + 1
+		x = pn.text(x, 0, fit(s, room), plain) + 1
 	}
 }
 
