@@ -28,13 +28,11 @@ import (
 // lab is the process behind a lab: it starts nodes, connects them, owns their
 // clock, and serves the control API.
 type lab struct {
-	dir        dir
-	name       string
-	config     Config
-	executable string
-	nodeArgs   []string
-	run        int // how many processes took this lab up before, this one included
-	log        *slog.Logger
+	dir    dir
+	name   string
+	config Config
+	run    int // how many processes took this lab up so far, this one included
+	log    *slog.Logger
 
 	clock    *clock.Clock
 	token    string       // what nodes say in their hello
@@ -45,6 +43,8 @@ type lab struct {
 	api      *api
 	ctx      context.Context // ends when the lab does
 	stop     context.CancelCauseFunc
+	talking  context.Context // ends when no node is left to talk with
+	hangUp   context.CancelFunc
 	running  sync.WaitGroup // goroutines of connections and processes
 	workload workload
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
@@ -63,13 +63,10 @@ type lab struct {
 
 // ServeOptions are how the lab process is started.
 type ServeOptions struct {
-	Dir        string   // made by Start, which left the lab's configuration there
-	Executable string   // started again for the nodes; "" is this program
-	NodeArgs   []string // its arguments for a node; nil is the hidden verb
+	Dir string // made by Start, which left the lab's configuration there
 	// Ready is told, in one line of JSON, that the lab is up, or why not. It is
 	// closed after that when it can be.
 	Ready io.Writer
-	Log   io.Writer // nil is stderr, which Start has led into lab.log
 }
 
 // ready is the line that a lab process tells Start.
@@ -86,23 +83,9 @@ func (e errDown) Error() string { return "down" }
 // control API, or because ctx ended. In the latter case the data is kept, for
 // whoever ended it did not say that it may go. The error is an *Error.
 func Serve(ctx context.Context, o ServeOptions) error {
-	out := o.Log
-	if out == nil {
-		out = os.Stderr
-	}
 	l := &lab{
-		dir: dir(o.Dir), name: dir(o.Dir).name(), executable: o.Executable, nodeArgs: o.NodeArgs,
-		log: slog.New(slog.NewTextHandler(out, nil)),
-	}
-	if l.nodeArgs == nil {
-		l.nodeArgs = []string{"node"}
-	}
-	if l.executable == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return toError("find this program's file", err)
-		}
-		l.executable = self
+		dir: dir(o.Dir), name: dir(o.Dir).name(),
+		log: slog.New(slog.NewTextHandler(os.Stderr, nil)), // Start has led it into lab.log
 	}
 	var told sync.Once
 	tell := func(err *Error) {
@@ -191,6 +174,9 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 
 	l.ctx, l.stop = context.WithCancelCause(ctx)
 	defer l.stop(nil)
+	// Nodes end when their lab hangs up, so it does that after it has ended them.
+	l.talking, l.hangUp = context.WithCancel(context.Background())
+	defer l.hangUp()
 	if err := l.build(fresh); err != nil {
 		return err
 	}
@@ -291,6 +277,7 @@ func (l *lab) dismantle(group *errgroup.Group) error {
 	l.acting.Lock()
 	defer l.acting.Unlock()
 	l.endMembers()
+	l.hangUp()
 	err := l.control.Close()
 	l.network.close()
 	l.api.close()

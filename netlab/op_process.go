@@ -31,6 +31,8 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 		if ok {
 			res.did(m.id, fmt.Sprintf("S%d killed (pid %d)", m.id, pid))
 			res.Event = l.processEvent(m, op, fmt.Sprintf("killed with SIGKILL (pid %d)", pid))
+		} else {
+			res.did(m.id, fmt.Sprintf("S%d had just died by itself", m.id))
 		}
 	}
 	res.note(l.quorumNote())

@@ -18,8 +18,10 @@ import (
 const (
 	// helloTimeout bounds the time a connection may take to say who it is.
 	helloTimeout = 5 * time.Second
-	// strangersMax bounds the connections that have not said so yet.
-	strangersMax = 64
+	// strangersMax bounds the connections that have not said so yet, and
+	// strangerBytes what each may have sent by then.
+	strangersMax  = 64
+	strangerBytes = 64 << 10
 	// orderTimeout bounds a running node's answer to an order. Nodes answer
 	// orders also while the clock is held.
 	orderTimeout = 5 * time.Second
@@ -104,6 +106,26 @@ func (c *control) write() error {
 	}
 }
 
+// doorstep reads from a connection, and until it is known whose it is only so
+// many bytes: a frame may be long, a hello is not.
+type doorstep struct {
+	conn net.Conn
+	left int
+	in   bool
+}
+
+func (d *doorstep) Read(p []byte) (int, error) {
+	if d.in {
+		return d.conn.Read(p)
+	}
+	if d.left <= 0 {
+		return 0, fmt.Errorf("more than %d bytes, and no registration", strangerBytes)
+	}
+	n, err := d.conn.Read(p[:min(len(p), d.left)])
+	d.left -= n
+	return n, err
+}
+
 // acceptControl takes nodes' connections until the listener is closed.
 func (l *lab) acceptControl() error {
 	strangers := make(chan struct{}, strangersMax)
@@ -136,11 +158,13 @@ func (l *lab) converse(conn net.Conn, known func()) {
 	defer conn.Close()
 	known = sync.OnceFunc(known)
 	defer known()
-	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
+	stop := context.AfterFunc(l.talking, func() { conn.Close() })
 	defer stop()
 
-	r := wire.NewReader(conn, controlBuffer)
+	gate := &doorstep{conn: conn, left: strangerBytes}
+	r := wire.NewReader(gate, controlBuffer)
 	c, err := l.register(conn, r)
+	gate.in = err == nil
 	known()
 	if err != nil {
 		l.log.Warn("refused a connection to the control port", "remote", conn.RemoteAddr().String(), "error", err)

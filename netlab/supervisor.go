@@ -52,7 +52,7 @@ func (l *lab) startMember(m *member) error {
 		return startError(m.id, err)
 	}
 
-	cmd := exec.Command(l.executable, l.nodeArgs...)
+	cmd := exec.Command(l.dir.binary(), "node")
 	cmd.Dir = l.dir.node(m.id)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(),

@@ -1,0 +1,109 @@
+package netlab
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestConfigSentences(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  func(*Config)
+		message string
+	}{
+		{"the lan profile is good", func(*Config) {}, ""},
+		{"one node is a lab", func(c *Config) { c.Nodes = 1 }, ""},
+		{"21 are", func(c *Config) { c.Nodes = 21 }, ""},
+		{"none is not", func(c *Config) { c.Nodes = 0 }, "a lab has 1 to 21 nodes, not 0"},
+		{"a thousand are not", func(c *Config) { c.Nodes = 1000 }, "a lab has 1 to 21 nodes, not 1000"},
+		{"a leader has a heartbeat", func(c *Config) { c.Heartbeat = 0 }, "the heartbeat must be longer than 0"},
+		{"heartbeats come within an election timeout", func(c *Config) { c.Heartbeat = c.ElectionMin }, "must be shorter than the shortest election timeout"},
+		{"a range has its ends in order", func(c *Config) { c.ElectionMax = c.ElectionMin - 1 }, "ends before it begins"},
+		{"a range of one value is one", func(c *Config) { c.ElectionMax = c.ElectionMin }, ""},
+		{"a timeout is not a day", func(c *Config) { c.ElectionMax = 25 * time.Hour }, "an election timeout is 1h0m0s at most"},
+		{"the clock does not stand at the start", func(c *Config) { c.Speed = 0 }, "the lab clock runs at 0.001 to 1000 times real time, not 0"},
+		{"nor is its rate no number", func(c *Config) { c.Speed = math.NaN() }, "the lab clock runs at"},
+		{"a delay is not negative", func(c *Config) { c.Delay = -1 }, "a link's delay is 0 to"},
+		{"an address has a port", func(c *Config) { c.Listen = "localhost" }, `"localhost" is no address to listen on`},
+		{"logs may be preloaded", func(c *Config) { c.Preload = map[int][]uint64{1: {1, 1, 4}} }, ""},
+		{"terms do not fall along a log", func(c *Config) { c.Preload = map[int][]uint64{2: {1, 4, 3}} }, "goes from term 4 back to 3 at index 3"},
+		{"terms start at 1", func(c *Config) { c.Preload = map[int][]uint64{2: {0, 1}} }, "has term 0 at index 1"},
+		{"only nodes there are have logs", func(c *Config) { c.Preload = map[int][]uint64{6: {1}} }, "--preload names node 6, but this lab has nodes 1 to 5"},
+		{"only nodes there are have terms", func(c *Config) { c.Terms = map[int]uint64{0: 1} }, "--terms names node 0, but this lab has nodes 1 to 5"},
+		{"a log is not endless", func(c *Config) { c.Preload = map[int][]uint64{1: make([]uint64, 1001)} }, "has 1001 entries, 1000 is the most"},
+		{"a server is not behind its log", func(c *Config) {
+			c.Preload, c.Terms = map[int][]uint64{1: {1, 5}}, map[int]uint64{1: 4}
+		}, "--terms gives S1 term 4, but its log ends in term 5"},
+		{"it may be ahead", func(c *Config) {
+			c.Preload, c.Terms = map[int][]uint64{1: {1, 5}}, map[int]uint64{1: 8}
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, err := Profile(ProfileLAN)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(&config)
+			checkMessage(t, config.Validate(), ExitUsage, c.message)
+		})
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	for _, name := range []string{ProfileLAN, ProfileClassroom} {
+		config, err := Profile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := config.Validate(); err != nil {
+			t.Errorf("profile %s: %v", name, err)
+		}
+		// broadcastTime << electionTimeout (§5.6).
+		if 2*config.Delay*4 > config.ElectionMin {
+			t.Errorf("profile %s: a round trip of %v is not far below the timeout %v", name, 2*config.Delay, config.ElectionMin)
+		}
+	}
+	_, err := Profile("warp")
+	if e := checkMessage(t, err, ExitUsage, `there is no profile "warp"`); e.Hint != "profiles: lan classroom" {
+		t.Errorf("hint %q", e.Hint)
+	}
+}
+
+func TestSameConfig(t *testing.T) {
+	lan, _ := Profile(ProfileLAN)
+	running := lan.withSeed()
+	if running.Seed == 0 {
+		t.Fatal("no seed was drawn")
+	}
+	running.Preload, running.Terms = map[int][]uint64{}, nil
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		differ string // "": the same
+	}{
+		{"a drawn seed is any", func(*Config) {}, ""},
+		{"its own seed is the same", func(c *Config) { c.Seed = running.Seed }, ""},
+		{"another is not", func(c *Config) { c.Seed = running.Seed + 1 }, "its seed is"},
+		{"nodes count", func(c *Config) { c.Nodes = 3 }, "it has 5 nodes, not 3"},
+		{"the heartbeat counts", func(c *Config) { c.Heartbeat++ }, "its heartbeat is"},
+		{"timeouts count", func(c *Config) { c.ElectionMax++ }, "its election timeout is"},
+		{"the profile counts", func(c *Config) { c.Profile = "classroom" }, "its profile is lan, not classroom"},
+		{"the delay counts", func(c *Config) { c.Delay++ }, "its links were started with"},
+		{"the speed counts", func(c *Config) { c.Speed = 2 }, "it was started at speed 1, not 2"},
+		{"PreVote counts", func(c *Config) { c.PreVote = false }, "PreVote"},
+		{"the address counts", func(c *Config) { c.Listen = ":1" }, "it listens on"},
+		{"logs count", func(c *Config) { c.Preload = map[int][]uint64{1: {1}} }, "its logs were preloaded otherwise"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked := lan
+			c.change(&asked)
+			if got := asked.sameAs(running); got != (c.differ == "") {
+				t.Errorf("sameAs = %v", got)
+			}
+			if c.differ != "" {
+				checkMessage(t, Errorf(ExitConflict, "%s", asked.difference(running)), ExitConflict, c.differ)
+			}
+		})
+	}
+}

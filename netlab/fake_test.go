@@ -1,0 +1,91 @@
+package netlab
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+var testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// fakeLab is a lab without processes: its nodes are whatever reports a test
+// gives. Its clock is held at 0, so that nothing moves unless a test says so.
+func fakeLab(t *testing.T, nodes int) *lab {
+	t.Helper()
+	config, err := Profile(ProfileLAN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Nodes, config.Seed = nodes, 1
+	l := &lab{dir: dir(t.TempDir()), name: "fake", config: config, run: 1, log: slog.New(slog.DiscardHandler)}
+	l.ctx, l.stop = context.WithCancelCause(context.Background())
+	l.talking, l.hangUp = context.WithCancel(context.Background())
+	if err := l.build(true); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.Adjust(1, true)
+	t.Cleanup(func() {
+		l.stop(nil)
+		l.hangUp()
+		l.workload.end()
+		l.gateway.close()
+		l.network.close()
+		if err := l.control.Close(); err != nil {
+			t.Error(err)
+		}
+		l.running.Wait()
+		l.spawner.close()
+	})
+	for id := 1; id <= nodes; id++ {
+		l.members[id-1].status.State = StateUp
+		l.members[id-1].status.Pid = 1000 + id
+	}
+	return l
+}
+
+// say has a node report a state, as if it had come over the wire.
+func (l *lab) say(id int, s wire.State, facts ...wire.Fact) {
+	l.mu.Lock()
+	m := l.members[id-1]
+	if m.conn == nil {
+		m.conn, m.joined = &control{node: id, closed: make(chan struct{}), wake: make(chan struct{}, 1)}, make(chan struct{})
+	}
+	l.mu.Unlock()
+	l.report(m.conn, &wire.Report{State: &s, Facts: facts})
+}
+
+// lead makes one node leader of a term and all that run its followers.
+func (l *lab) lead(id int, term raft.Term) {
+	for _, m := range l.members {
+		s := wire.State{Role: raft.Follower, Term: term, Vote: raft.NodeID(id), Leader: raft.NodeID(id), Last: 1, LastTerm: term, Durable: 1, Commit: 1, Applied: 1,
+			Runs: []raft.TermRun{{First: 1, Term: term}}}
+		if m.id == id {
+			s.Role = raft.Leader
+		}
+		if m.status.State == StateUp {
+			l.say(m.id, s)
+		}
+	}
+}
+
+// become sets what a node's process is.
+func (l *lab) become(id int, state string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.members[id-1].status.State = state
+	l.touch(l.members[id-1])
+}
+
+// must carries out an operation that works.
+func (l *lab) must(t *testing.T, op Op) *OpResult {
+	t.Helper()
+	res, err := l.do(t.Context(), &op)
+	if err != nil {
+		t.Fatalf("%s: %s", op.Verb, told(err))
+	}
+	return res
+}
