@@ -29,6 +29,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 // frameSize returns how many bytes a frame with a body of n bytes takes.
 func frameSize(n int64) int64 {
 	return (headerSize + n + 1 + frameAlign - 1) &^ (frameAlign - 1)
@@ -126,9 +128,6 @@ func (g *group) addRun(entries []raft.Entry, limit int) int {
 	n := 0
 	for n < len(entries) && entries[n].Term == term && (n == 0 || len(b) < limit) {
 		e := &entries[n]
-		if e.Index != first+raft.Index(n) {
-			panic(fmt.Sprintf("wal: append entry %d behind entry %d", e.Index, first+raft.Index(n)-1))
-		}
 		b = append(b, byte(e.Kind))
 		b = binary.AppendUvarint(b, uint64(len(e.Data)))
 		b = append(b, e.Data...)
@@ -163,7 +162,7 @@ func (g *group) seal(durable uint64, seed uint32, off int64) {
 	for i := range g.frames {
 		f := &g.frames[i]
 		b := g.buf[f.start:f.end]
-		le.PutUint32(b[4:], crc32.Checksum(b[headerSize:], castagnoli))
+		le.PutUint32(b[4:], sum(b[headerSize:]))
 		le.PutUint64(b[8:], durable+1+uint64(i))
 		le.PutUint64(b[16:], durable)
 		le.PutUint32(b[24:], headerSum(b, seed, off+int64(f.start)))

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"fmt"
-	"hash/crc32"
 	"math"
 	"os"
 	"sync"
@@ -90,7 +89,7 @@ func (r *reader) frame(s segment, off int64) ([]byte, int64, error) {
 	if b, err = r.win.view(off, int(size)); err != nil {
 		return nil, 0, err
 	}
-	if int64(len(b)) < size || crc32.Checksum(b[headerSize:], castagnoli) != h.sum {
+	if int64(len(b)) < size || sum(b[headerSize:]) != h.sum {
 		return damaged(fmt.Sprintf("the checksum of frame %d is wrong, it was right before", h.number))
 	}
 	return b[headerSize:][:h.length], size, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 
@@ -52,7 +51,7 @@ func examine(w *window, s *segment, off int64) (h header, body []byte, v verdict
 		return h, nil, 0, "", err
 	case int64(len(b)) < size:
 		return h, nil, torn, "", nil
-	case crc32.Checksum(b[headerSize:], castagnoli) == h.sum:
+	case sum(b[headerSize:]) == h.sum:
 		return h, b[headerSize:][:h.length], whole, "", nil
 	case b[size-1] == 0 || hasBlankSector(b, off):
 		return h, nil, torn, "", nil
@@ -154,7 +153,7 @@ func (l *loader) close() {
 // look points the window at the segment at position i.
 func (l *loader) look(i int) {
 	if l.win.file == nil || l.at != i {
-		l.at, l.win.step = i, zeroStep
+		l.at, l.win.step = i, int(min(l.segments[i].size, zeroStep))
 		l.win.reset(l.files[i], l.segments[i].path)
 	}
 }
@@ -340,7 +339,7 @@ func (m *image) rewrite(c stretch, open OpenFile, zero bool) error {
 		return err
 	}
 	err = func() error {
-		w := window{step: zeroStep}
+		w := window{step: int(min(c.to-c.from, zeroStep))}
 		w.reset(f, path)
 		for off := c.from; off < c.to; {
 			b := zeros[:min(c.to-off, zeroStep)]

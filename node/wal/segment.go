@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
@@ -89,11 +88,11 @@ func createSegment(dir string, number uint32, size int64, open OpenFile, stop <-
 	le := binary.LittleEndian
 	copy(head[:], segmentMagic)
 	le.PutUint32(head[8:], version)
-	le.PutUint32(head[12:], crc32.Checksum(head[:12], castagnoli))
+	le.PutUint32(head[12:], sum(head[:12]))
 	le.PutUint64(head[16:], uint64(number))
 	rand.Read(head[24:32])
-	le.PutUint32(head[56:], crc32.Checksum(head[16:56], castagnoli))
-	s.seed = crc32.Checksum(head[24:32], castagnoli)
+	le.PutUint32(head[56:], sum(head[16:56]))
+	s.seed = sum(head[24:32])
 
 	fresh := s.path + newSuffix
 	err := func() error {
@@ -164,18 +163,18 @@ func loadSegment(dir string, number uint32, f File, size int64) (segment, error)
 		return segment{}, fmt.Errorf("read log %s: %w", s.path, err)
 	}
 	le := binary.LittleEndian
-	if string(head[:8]) != segmentMagic || le.Uint32(head[12:]) != crc32.Checksum(head[:12], castagnoli) {
+	if string(head[:8]) != segmentMagic || le.Uint32(head[12:]) != sum(head[:12]) {
 		return damaged(0, "the file does not start as a log segment does")
 	}
 	if v := le.Uint32(head[8:]); v != version {
 		return segment{}, &VersionError{File: s.path, Version: v}
 	}
-	if le.Uint32(head[56:]) != crc32.Checksum(head[16:56], castagnoli) || le.Uint32(head[60:]) != 0 {
+	if le.Uint32(head[56:]) != sum(head[16:56]) || le.Uint32(head[60:]) != 0 {
 		return damaged(16, "the segment header's checksum is wrong")
 	}
 	if n := le.Uint64(head[16:]); n != uint64(number) {
 		return damaged(16, fmt.Sprintf("the segment is number %d by its header", n))
 	}
-	s.seed = crc32.Checksum(head[24:32], castagnoli)
+	s.seed = sum(head[24:32])
 	return s, nil
 }

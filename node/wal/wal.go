@@ -203,6 +203,11 @@ func Create(dir string, state raft.HardState, entries []raft.Entry) error {
 // After a failure, and after Close, it does nothing: what is appended then
 // never becomes durable.
 func (w *WAL) Append(sync uint64, state *raft.HardState, entries []raft.Entry) {
+	for i := 1; i < len(entries); i++ {
+		if a, b := entries[i-1].Index, entries[i].Index; b != a+1 {
+			panic(fmt.Sprintf("wal: append entry %d behind entry %d", b, a))
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil || w.closed {

@@ -97,8 +97,6 @@ func (l *testLog) want(entries []raft.Entry) {
 	}
 }
 
-func equal(a, b []raft.Entry) bool { return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b) }
-
 func TestLogComesBackAsItWasWritten(t *testing.T) {
 	type step struct {
 		state   *raft.HardState
