@@ -13,20 +13,17 @@ import (
 func labVerb() *verb {
 	return &verb{
 		name: "lab", usage: "The process of a lab; raftlab up starts it", category: categoryLab, hidden: true, terminal: true,
-		flags: []cli.Flag{
-			&cli.StringFlag{Name: "dir", Usage: "`DIR` the lab's"},
-			&cli.StringFlag{Name: "name", Usage: "`NAME` the lab's"},
-		},
+		flags: []cli.Flag{&cli.StringFlag{Name: "dir", Usage: "`DIR` the lab's, named as it is"}},
 		run: func(c *call) error {
-			dir, name := c.String("dir"), c.String("name")
-			if dir == "" || name == "" {
+			dir := c.String("dir")
+			if dir == "" {
 				return usageErrorf("lab is started by raftlab up, which names its directory").WithHint("raftlab up")
 			}
 			ready, _ := asFile(c.sh.stdout) // the pipe to raftlab up, closed once the lab is up
 			if ready == nil {
 				return usageErrorf("lab is a process of its own; raftlab up starts it").WithHint("raftlab up")
 			}
-			return netlab.Serve(c.Context.Context, netlab.ServeOptions{Dir: dir, Name: name, Ready: ready})
+			return netlab.Serve(c.Context.Context, netlab.ServeOptions{Dir: dir, Ready: ready})
 		},
 	}
 }

@@ -52,6 +52,9 @@ func (sh *shell) run(ctx context.Context, args []string) int {
 		// SIGPIPE in most such cases; where that signal is ignored the code is the same.
 		return signalled{syscall.SIGPIPE}.exitCode()
 	}
+	if s := new(signalled); errors.As(err, s) {
+		return s.exitCode()
+	}
 	if s, ok := endedBy(ctx); ok {
 		return s.exitCode()
 	}

@@ -139,7 +139,10 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 		fmt.Fprintf(&b, "\npartition: %s\n", strings.Join(sides, " | "))
 	}
 	if faults := linkFaults(s.Links); len(faults) > 0 {
-		fmt.Fprintf(&b, "\nlinks: %s\n", strings.Join(faults, ", "))
+		b.WriteString("\n")
+		for _, f := range faults {
+			b.WriteString(f + "\n")
+		}
 	}
 	if l := s.Load; l != nil {
 		fmt.Fprintf(&b, "\nload: %s of %s writes/s by %s, %d done, %d failed\n", number(float64(int(l.PerSec*10))/10), number(l.Rate), plural(l.Clients, "client"), l.Done, l.Failed)
@@ -156,11 +159,17 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 
 func u(n uint64) string { return strconv.FormatUint(n, 10) }
 
+// plural is "1 node", "3 nodes", "2 entries".
 func plural(n int, noun string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case strings.HasSuffix(noun, "ry"):
+		noun = strings.TrimSuffix(noun, "y") + "ies"
+	default:
+		noun += "s"
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return strconv.Itoa(n) + " " + noun
 }
 
 func clockState(c netlab.ClockStatus) string {
@@ -225,52 +234,78 @@ func logCell(n netlab.NodeStatus) string {
 	return s + strings.Join(parts, " ")
 }
 
-// linkFaults lists what is set on links; the two directions of a pair together
-// when they are alike, and all links together when all are.
+// linkFaults says what is set on links, a part for each kind of fault.
 func linkFaults(links []netlab.LinkStatus) []string {
-	set := make(map[[2]int]string)
-	counts := make(map[string]int)
-	for _, l := range links {
-		if f := linkFault(l); f != "" {
-			set[[2]int{l.From, l.To}] = f
-			counts[f]++
-		}
-	}
-	for f, n := range counts {
-		if n == len(links) && n > 2 {
-			return []string{"all " + f}
-		}
-	}
 	var out []string
-	for _, l := range links {
-		f, back := set[[2]int{l.From, l.To}], set[[2]int{l.To, l.From}]
-		switch {
-		case f == "" || f == back && l.From > l.To:
-		case f == back:
-			out = append(out, fmt.Sprintf("%d %d %s", l.From, l.To, f))
-		default:
-			out = append(out, fmt.Sprintf("%d to %d %s", l.From, l.To, f))
-		}
+	for _, of := range []func(netlab.LinkStatus) string{cutFault, delayFault, lossFault} {
+		out = append(out, sameFaults(links, of)...)
 	}
 	return out
 }
 
-func linkFault(l netlab.LinkStatus) string {
-	var parts []string
-	if l.Cut {
-		parts = append(parts, "cut")
+// sameFaults says which links have which fault of one kind: both directions of
+// a pair together when they are alike, and all links together when all are.
+func sameFaults(links []netlab.LinkStatus, fault func(netlab.LinkStatus) string) []string {
+	set := make(map[[2]int]string)
+	where := make(map[string][]string)
+	var kinds []string
+	for _, l := range links {
+		set[[2]int{l.From, l.To}] = fault(l)
 	}
-	if l.DelayMS > 0 || l.JitterMS > 0 {
-		d := number(l.DelayMS) + "ms"
-		if l.JitterMS > 0 {
-			d += "~" + number(l.JitterMS) + "ms"
+	count := make(map[string]int)
+	for _, l := range links {
+		f, back := fault(l), set[[2]int{l.To, l.From}]
+		if f == "" {
+			continue
 		}
-		parts = append(parts, d)
+		if count[f]++; count[f] == 1 {
+			kinds = append(kinds, f)
+		}
+		switch {
+		case f != back:
+			where[f] = append(where[f], linkName(l))
+		case l.From < l.To:
+			where[f] = append(where[f], fmt.Sprintf("%d %d", l.From, l.To))
+		}
 	}
+	var out []string
+	for _, f := range kinds {
+		on := strings.Join(where[f], ", ")
+		if count[f] == len(links) && len(links) > 2 {
+			on = "all"
+		}
+		out = append(out, f+": "+on)
+	}
+	return out
+}
+
+func cutFault(l netlab.LinkStatus) string {
+	if l.Cut {
+		return "cut"
+	}
+	return ""
+}
+
+func delayFault(l netlab.LinkStatus) string {
+	switch {
+	case l.JitterMS > 0:
+		return fmt.Sprintf("slow %sms~%sms", number(l.DelayMS), number(l.JitterMS))
+	case l.DelayMS > 0:
+		return fmt.Sprintf("slow %sms", number(l.DelayMS))
+	}
+	return ""
+}
+
+func lossFault(l netlab.LinkStatus) string {
 	if l.Loss > 0 {
-		parts = append(parts, "loses "+number(float64(int(l.Loss*10000+0.5))/100)+"%")
+		return "lose " + number(float64(int(l.Loss*10000+0.5))/100) + "%"
 	}
-	return strings.Join(parts, " ")
+	return ""
+}
+
+// linkFault is all that is set on one link.
+func linkFault(l netlab.LinkStatus) string {
+	return strings.Join(slices.DeleteFunc([]string{cutFault(l), delayFault(l), lossFault(l)}, func(s string) bool { return s == "" }), ", ")
 }
 
 // linkName is a directed link as the words of LINKS name it.
@@ -282,7 +317,7 @@ func linkTable(w io.Writer, links []netlab.LinkStatus, st style) error {
 	for _, l := range links {
 		what := linkFault(l)
 		if l.Wall {
-			what = strings.TrimSpace("wall " + what)
+			what = strings.TrimSuffix("wall, "+what, ", ")
 		}
 		flight := "-"
 		if l.FlightNS > 0 {

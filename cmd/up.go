@@ -16,6 +16,9 @@ import (
 // leaderWait is how long `up` waits for a first leader.
 const leaderWait = 10 * time.Second
 
+// followWait is how long `up` lets the others hear of the leader.
+const followWait = 200 * time.Millisecond
+
 func upVerb() *verb {
 	return &verb{
 		name: "up", usage: "Start a lab in the background", category: categoryLab, dry: true,
@@ -77,6 +80,7 @@ func up(c *call) error {
 	ctx := c.Context.Context
 	steps := newSteps(c)
 	defer steps.stop()
+	steps.begin("starting " + plural(config.Nodes, "node"))
 	client, existed, err := netlab.Start(ctx, netlab.StartOptions{
 		Home: home, Name: c.labName(), Config: config, Executable: executable,
 		Replace: c.Bool("replace"), Progress: steps.begin,
@@ -96,7 +100,7 @@ func up(c *call) error {
 	noLeader := error(nil)
 	if !c.Bool("no-wait") {
 		if !existed {
-			steps.begin("Waiting for a leader")
+			steps.begin("waiting for a leader")
 		}
 		if noLeader = waitForLeader(ctx, client); noLeader != nil {
 			steps.fail()
@@ -232,6 +236,12 @@ func waitForLeader(ctx context.Context, client *netlab.Client) error {
 		return netlab.Errorf(netlab.ExitTimeout, "the lab runs, but has no leader after %s", shortDuration(leaderWait)).
 			WithHint("see it:  raftlab status        without waiting:  raftlab up --no-wait")
 	}
+	if err != nil {
+		return err
+	}
+	// The rest hear of the leader with its first heartbeat; who is behind after
+	// that is shown as what it is.
+	_, err = client.Wait(ctx, netlab.Wait{Cond: "all(nodes, .leader == leader)", Timeout: followWait})
 	return err
 }
 
