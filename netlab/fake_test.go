@@ -41,8 +41,7 @@ func fakeLab(t *testing.T, nodes int) *lab {
 		l.spawner.close()
 	})
 	for id := 1; id <= nodes; id++ {
-		l.members[id-1].status.State = StateUp
-		l.members[id-1].status.Pid = 1000 + id
+		l.become(id, StateUp)
 	}
 	return l
 }

@@ -108,7 +108,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	from := l.gateway.client
 	if req.Read == wire.ReadStale {
 		var m *member
-		if m, err = l.reader(op); err != nil {
+		if m, err = l.asked(op); err != nil {
 			return nil, err
 		}
 		l.mu.Lock()
@@ -158,10 +158,11 @@ func request(op *KVOp) (wire.Request, error) {
 	if op.Key == "" {
 		return req, Errorf(ExitUsage, "%s: the key is empty", op.Op).WithHint("raftlab %s KEY", op.Op)
 	}
-	if op.Op != "get" && (op.Node != "" || op.Read != "") {
-		return req, Errorf(ExitUsage, "%s goes through the log: only a get is read at one node", op.Op).WithHint("raftlab get KEY --node 3")
+	if op.Op != "get" && op.Read != "" {
+		return req, Errorf(ExitUsage, "%s goes through the log: only a get is read in other ways", op.Op).WithHint("raftlab get KEY --read stale")
 	}
 	switch {
+	case op.Op != "get":
 	case op.Read == "stale", op.Read == "" && op.Node != "":
 		req.Read = wire.ReadStale
 	case op.Read == "" || op.Read == "log":
@@ -175,9 +176,9 @@ func request(op *KVOp) (wire.Request, error) {
 	return req, nil
 }
 
-// reader is the node a stale read goes to: the one named, or else the leader,
+// asked is the node a stale read, or a write that names one, goes to: the one named, or else the leader,
 // or any that runs.
-func (l *lab) reader(op *KVOp) (*member, error) {
+func (l *lab) asked(op *KVOp) (*member, error) {
 	word := op.Node
 	if word == "" {
 		word = WordRandom
@@ -193,9 +194,9 @@ func (l *lab) reader(op *KVOp) (*member, error) {
 	}
 	switch state {
 	case StateDead:
-		return nil, Errorf(ExitConflict, "get %s: S%d is dead", printable(op.Key, 64), m.id).WithHint("raftlab restart %d", m.id)
+		return nil, Errorf(ExitConflict, "%s %s: S%d is dead", op.Op, printable(op.Key, 64), m.id).WithHint("raftlab restart %d", m.id)
 	case StatePaused:
-		return nil, Errorf(ExitConflict, "get %s: S%d is paused", printable(op.Key, 64), m.id).WithHint("raftlab resume %d", m.id)
+		return nil, Errorf(ExitConflict, "%s %s: S%d is paused", op.Op, printable(op.Key, 64), m.id).WithHint("raftlab resume %d", m.id)
 	}
 	return m, nil
 }

@@ -91,7 +91,7 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 	if l.workload.now != nil || l.ctx.Err() != nil {
 		l.workload.mu.Unlock()
 		cancel()
-		return nil, Errorf(ExitConflict, "somebody else has just started background writes").WithHint("raftlab load --stop")
+		return nil, Errorf(ExitConflict, "somebody else has just started background writes").WithHint("raftlab load stop")
 	}
 	l.workload.now = w
 	l.workload.mu.Unlock()
