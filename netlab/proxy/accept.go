@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// helloTimeout is how long a new connection may take to say hello.
-	helloTimeout = 3 * time.Second
+	// helloTimeoutDefault is how long a new connection may take to say hello.
+	helloTimeoutDefault = 3 * time.Second
 	// helloMax bounds a hello: it is a few numbers and a token.
 	helloMax = 1 << 10
 	// pendingSpare is how many connections may be silent beside one for each link.
@@ -27,15 +27,20 @@ const (
 
 // accept takes connections until the port is closed.
 func (p *Proxy) accept() error {
+	failing := false
 	for {
 		conn, err := p.listener.Accept()
 		switch {
 		case err == nil:
+			failing = false
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
 			// Out of file descriptors, most likely. What is connected goes on.
-			p.logger.Error("accept a connection", "reason", err)
+			if !failing {
+				p.logger.Error("no new connections to the network for now", "reason", err)
+			}
+			failing = true
 			select {
 			case <-time.After(acceptPause):
 				continue
@@ -78,7 +83,7 @@ func (p *Proxy) greet(in *inbound) {
 
 // hello reads the first frame and returns the link it opens.
 func (p *Proxy) hello(in *inbound) (*lane, error) {
-	if err := in.conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
+	if err := in.conn.SetReadDeadline(time.Now().Add(p.helloTimeout)); err != nil {
 		return nil, in.reason(err)
 	}
 	var raw []byte
@@ -86,7 +91,7 @@ func (p *Proxy) hello(in *inbound) (*lane, error) {
 		err := in.fill()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, fmt.Errorf("no hello within %v", helloTimeout)
+			return nil, fmt.Errorf("no hello within %v", p.helloTimeout)
 		case err == io.EOF:
 			return nil, errors.New("ended without a hello")
 		case err != nil:

@@ -41,7 +41,7 @@ type network struct {
 
 // newNetwork starts a network of n nodes at lab time 0. The clock stands, not
 // held, until the test sets it.
-func newNetwork(t testing.TB, n int, change ...func(*Options)) *network {
+func newNetwork(t testing.TB, n int, change ...func(*Proxy)) *network {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	w := &network{t: t, clock: clock.New(clock.Setting{Rate: moment}), log: new(lockedBuffer)}
@@ -49,17 +49,17 @@ func newNetwork(t testing.TB, n int, change ...func(*Options)) *network {
 		Nodes: n, Seed: 1, Clock: w.clock, Token: token,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
-	for _, f := range change {
-		f(&o)
-	}
 	p, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range change {
+		f(p)
+	}
 	if err := p.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	w.proxy, w.clock = p, o.Clock
+	w.proxy = p
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- p.Run(ctx) }()
@@ -153,7 +153,7 @@ func (w *network) waiting(from, to raft.NodeID, n int) {
 func (w *network) logged(parts ...string) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("a line of log with %q", parts), func() bool {
-		return slices.ContainsFunc(strings.Split(w.log.String(), "\n"), func(line string) bool {
+		return slices.ContainsFunc(w.log.lines(), func(line string) bool {
 			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
 		})
 	})
@@ -245,7 +245,8 @@ func (f *fake) receive(conn net.Conn) {
 	}
 }
 
-// pause makes the node read nothing from the next frame on, as SIGSTOP would.
+// pause makes the node read nothing behind a frame it may be waiting for, as
+// SIGSTOP would.
 func (f *fake) pause() {
 	f.mu.Lock()
 	f.resume = make(chan struct{})
@@ -281,7 +282,8 @@ func (f *fake) next() received {
 	case got := <-f.got:
 		return got
 	case <-time.After(patience):
-		f.net.t.Fatalf("node %d waits for a frame in vain\nlog:\n%s", f.id, f.net.log)
+		buf := make([]byte, 1<<20)
+		f.net.t.Fatalf("node %d waits for a frame in vain\nlog:\n%s\n%s", f.id, f.net.log, buf[:runtime.Stack(buf, true)])
 		return received{}
 	}
 }
@@ -402,4 +404,10 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// lines are the whole lines written so far.
+func (b *lockedBuffer) lines() []string {
+	lines := strings.Split(b.String(), "\n")
+	return lines[:len(lines)-1]
 }

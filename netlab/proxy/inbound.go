@@ -126,6 +126,15 @@ func (l *lane) accepted(in *inbound) *inbound {
 	return old
 }
 
+// left undoes accepted.
+func (l *lane) left(in *inbound) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.in == in {
+		l.in = nil
+	}
+}
+
 // disconnect closes the sender's connection.
 func (l *lane) disconnect(why error) {
 	l.mu.Lock()
@@ -138,21 +147,16 @@ func (l *lane) disconnect(why error) {
 
 // serve carries the frames of one connection until it ends, and says why it did.
 func (l *lane) serve(in *inbound) error {
-	// The connection before this one may still hand on its last frames.
-	if old := l.accepted(in); old != nil {
+	old := l.accepted(in)
+	defer l.left(in)
+	if old != nil {
+		// It may still hand on its last frames.
 		select {
 		case <-old.over:
 		case <-in.gone:
 			return in.why
 		}
 	}
-	defer func() {
-		l.mu.Lock()
-		if l.in == in {
-			l.in = nil
-		}
-		l.mu.Unlock()
-	}()
 	for {
 		if err := l.pass(in); err != nil {
 			return err

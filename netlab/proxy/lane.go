@@ -91,7 +91,7 @@ func (l *lane) admit(frames []Frame, raw []byte) {
 	p := l.proxy
 	l.mu.Lock()
 	rests := l.queue.empty() && !l.busy
-	passed, packed := l.sort(frames, raw, rests)
+	passed, packed := l.judge(frames, raw, rests)
 	l.counts.sent += uint64(len(frames))
 	out := l.out
 	if packed > 0 {
@@ -101,23 +101,22 @@ func (l *lane) admit(frames []Frame, raw []byte) {
 	}
 	// A frame that waits is put on record before anybody can deliver it.
 	p.frames.add(frames[passed:])
-	l.mu.Unlock()
-
 	if packed > 0 {
+		l.mu.Unlock()
 		n, err := l.write(out, raw[:packed])
 		l.mu.Lock()
 		l.settle(frames[:passed], n, err)
 		l.idle()
-		l.mu.Unlock()
 	}
 	p.frames.add(frames[:passed])
+	l.mu.Unlock()
 }
 
-// sort judges frames as they enter. The first passed of them need not wait:
-// they are dropped, or go straight, and then their bytes are the first packed
-// of raw. Behind the first that has to wait all others do, in the queue, unless
-// they are dropped. When nothing rests, there is somebody to wait for.
-func (l *lane) sort(frames []Frame, raw []byte, rests bool) (passed, packed int) {
+// judge decides about frames as they enter. The first passed of them need not
+// wait: they are dropped, or go straight, and the bytes of the latter are then
+// the first packed of raw. Behind the first that has to wait all others do, in
+// the queue, unless they are dropped. A link that rests has none to wait for.
+func (l *lane) judge(frames []Frame, raw []byte, rests bool) (passed, packed int) {
 	p := l.proxy
 	first := p.ids.Add(uint64(len(frames))) - uint64(len(frames)) + 1
 	clock := p.clock.Setting()

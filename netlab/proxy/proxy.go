@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -49,9 +50,10 @@ type Proxy struct {
 	frames   frameLog
 	ids      atomic.Uint64 // of frames, the last one given
 
-	listener net.Listener
-	waiting  pending
-	conns    sync.WaitGroup // readers, watchers and deliveries
+	listener     net.Listener
+	helloTimeout time.Duration
+	waiting      pending        // connections that have not said hello
+	conns        sync.WaitGroup // readers, watchers and deliveries
 
 	ctx  context.Context // ends dials when the proxy closes
 	stop context.CancelFunc
@@ -92,6 +94,8 @@ func New(o Options) (*Proxy, error) {
 		backlog:  o.Backlog,
 		lanes:    make([]*lane, o.Nodes*o.Nodes),
 		schedule: schedule,
+
+		helloTimeout: helloTimeoutDefault,
 	}
 	p.frames.records = make([]Frame, o.Recent)
 	p.waiting.limit = o.Nodes*(o.Nodes-1) + pendingSpare
