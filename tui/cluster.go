@@ -235,7 +235,28 @@ func (p *picture) drawOnPath(area pane, spots []spot, fr *frame, share float64, 
 	}
 	ax, ay, bx, by := path(spots[i], spots[j])
 	x, y := ax+(bx-ax)*share, ay+(by-ay)*share
-	area.text(int(math.Round(x))-len(s)/2, int(math.Round(y)), s, st)
+	// Where letters would lie on each other the first stays whole; the next is
+	// one letter, or nothing: the messages pane has them all.
+	for _, s := range [...]string{s, s[:1]} {
+		at, row := int(math.Round(x))-len(s)/2, int(math.Round(y))
+		if area.free(at, row, len(s)) {
+			area.text(at, row, s, st)
+			return
+		}
+	}
+}
+
+// free tells whether no message is drawn in n cells from (x, y) on.
+func (p pane) free(x, y, n int) bool {
+	if y < 0 || y >= p.h {
+		return false
+	}
+	for i := max(0, x); i < min(x+n, p.w); i++ {
+		if c := &p.g.cells[(p.y+y)*p.g.w+p.x+i]; c.bg != colorDefault || c.r == 'X' {
+			return false
+		}
+	}
+	return true
 }
 
 // drawBox draws a node: id, role, term; its timer; last/commit and whom it

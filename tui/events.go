@@ -10,34 +10,67 @@ import (
 // eventRow is an event as the pane shows it, or a stretch of routine ones.
 type eventRow struct {
 	*netlab.Event
-	folded int
+	folded int    // how many it stands for, 0: itself alone
+	oldest uint64 // the id of the oldest of them
 }
 
 // eventRows lists the newest events, folded, newest first, at most n.
 func (p *picture) eventRows(n int) []eventRow {
 	rows := make([]eventRow, 0, min(n, 64))
+	streak := 0 // steps of replication in a row that were shown
 	for i := len(p.lab.events) - 1; i >= 0; i-- {
 		ev := &p.lab.events[i]
 		if p.ui.filter != "" && !matches(p.ui.filter, eventText(ev)) {
 			continue
 		}
-		if ev.Minor && !p.ui.showMinor {
-			if k := len(rows); k > 0 && rows[k-1].folded > 0 {
-				rows[k-1].folded++
-				continue
-			}
-			if len(rows) == n {
-				break
-			}
-			rows = append(rows, eventRow{ev, 1})
+		fold := ev.Minor
+		switch {
+		case !routineEvent(ev):
+			streak = 0
+		case !ev.Minor:
+			// One write is worth its two lines, a stream of them is not.
+			streak++
+			fold = streak > 2
+		}
+		k := len(rows)
+		if fold && !p.ui.showMinor && k > 0 && rows[k-1].folded > 0 {
+			rows[k-1].folded++
+			rows[k-1].oldest = ev.ID
 			continue
 		}
-		if len(rows) == n {
+		if k == n {
 			break
 		}
-		rows = append(rows, eventRow{ev, 0})
+		r := eventRow{Event: ev, oldest: ev.ID}
+		if fold && !p.ui.showMinor {
+			r.folded = 1
+		}
+		rows = append(rows, r)
+	}
+	if p.ui.filter == "" {
+		p.countFolded(rows)
 	}
 	return rows
+}
+
+// countFolded counts what a fold stands for by the ids around it, which have
+// no gaps: so it counts those too that were left out or are not kept.
+func (p *picture) countFolded(rows []eventRow) {
+	for k := range rows {
+		r := &rows[k]
+		if r.folded == 0 {
+			continue
+		}
+		newer := p.lab.lastEvent + 1
+		if k > 0 {
+			newer = rows[k-1].oldest
+		}
+		older := r.oldest - 1
+		if k+1 < len(rows) {
+			older = rows[k+1].ID
+		}
+		r.folded = int(newer - older - 1)
+	}
 }
 
 func eventText(ev *netlab.Event) string {

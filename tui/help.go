@@ -71,7 +71,7 @@ func (s *screen) drawHelp(p *picture, pn pane) {
 	from := scrollTo(at, list.h)
 	keyW := 12
 	for _, it := range items {
-		keyW = max(keyW, min(textWidth(it.key)+2, list.w*2/5))
+		keyW = max(keyW, min(textWidth(it.key)+2, max(14, list.w/4)))
 	}
 	for y := 0; y < list.h && from+y < len(items); y++ {
 		it := items[from+y]

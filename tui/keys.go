@@ -57,7 +57,7 @@ func newKeyMap() keyMap {
 		Links:     bind("L", "links", "L"),
 		Events:    bind("E", "events", "E"),
 		Data:      bind("D", "data", "D"),
-		Back:      bind("esc", "back", "esc"),
+		Back:      bind("esc", "back", "esc", "alt+esc"),
 		Left:      bind("left", "scroll log back", "left"),
 		Right:     bind("right", "scroll log on", "right"),
 		First:     bind("home", "start of log", "home"),

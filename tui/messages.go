@@ -242,9 +242,9 @@ func (p *picture) when(r *row, long bool) string {
 		whole := time.Duration(fr.DueNS - fr.LeftNS)
 		switch {
 		case took >= whole && p.lab.clock.held:
-			s = "due at once"
+			s = "arrives on release"
 		case took > whole:
-			s = "due"
+			s = "arriving"
 		default:
 			s = millis(took) + " of " + millis(whole) + " ms"
 		}
@@ -339,7 +339,7 @@ func drawMessage(p *picture, pn pane, r *row, picked bool) {
 		x += len(s) + 1
 	}
 	x = pn.text(x, 0, name(r.From), st.with(bold)) + 1
-	words := 34 // what follows the path
+	words := 35 // what follows the path
 	if wide {
 		words = 58
 	}
@@ -393,10 +393,14 @@ func drawPath(p *picture, pn pane, r *row) {
 		if p.look.motion == MotionNone {
 			return
 		}
-		for i := len(r.flights) - 1; i >= 0; i-- {
-			fr := r.flights[i]
+		free := 0 // from the left: newest first, and none over another
+		for _, fr := range r.flights {
 			s := letter(fr)
-			pn.text(clamp(int(p.share(r, fr)*float64(last)+0.5)-len(s)+1, 0, max(0, last-len(s))), 0, s, filled(fr.Term))
+			at := clamp(int(p.share(r, fr)*float64(last)+0.5)-len(s)+1, 0, max(0, last-len(s)))
+			if at >= free {
+				pn.text(at, 0, s, filled(fr.Term))
+				free = at + len(s) + 1
+			}
 		}
 	}
 }

@@ -337,7 +337,7 @@ func drawNodeDetail(p *picture, pn pane, y, i int, c nodeColumns, lo, hi uint64)
 			pn.put(c.log+2*int(index-lo), y, r, s)
 		}
 	}
-	if peer := p.peer(n.ID); peer != nil {
+	if peer := p.peer(n.ID); peer != nil && n.Term <= p.lead.Term {
 		mark(peer.Match, 'm', faint)
 		mark(peer.Next, 'n', faint)
 	}
@@ -376,7 +376,7 @@ func (p *picture) nodeNote(i int) string {
 	if first, last, ok := p.differing(n); ok {
 		parts = append(parts, indexes(first, last)+" differ from "+name(p.lead.ID))
 	}
-	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp && n.Role != netlab.RoleLeader {
+	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp && n.Role != netlab.RoleLeader && n.Term <= p.lead.Term {
 		s := name(p.lead.ID) + "'s view: match " + strconv.FormatUint(peer.Match, 10) + ", next " + strconv.FormatUint(peer.Next, 10)
 		if peer.Probing {
 			s += ", probing"

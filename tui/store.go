@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -193,7 +194,7 @@ func (l *labState) addEvents(events []netlab.Event) {
 			continue
 		}
 		l.lastEvent = ev.ID
-		l.events = appendKeeping(l.events, ev, keepEvents)
+		l.events = append(trimEvents(l.events), ev)
 		if ev.Term != 0 {
 			l.noteTerm(ev.LabNS, ev.Term)
 		}
@@ -201,6 +202,34 @@ func (l *labState) addEvents(events []netlab.Event) {
 			l.marks = appendKeeping(l.marks, mark{ev.LabNS, letter}, keepMarks)
 		}
 	}
+}
+
+// routineEvent tells the steps of replication, which come in floods.
+func routineEvent(ev *netlab.Event) bool {
+	return ev.Minor || ev.Kind == netlab.EventAppend || ev.Kind == netlab.EventCommit
+}
+
+// trimEvents drops what is too much: the oldest routine events before any of
+// the others, so that a flood of writes does not wash the story away. It
+// returns a new slice then: what was handed out before is never written to.
+func trimEvents(list []netlab.Event) []netlab.Event {
+	if len(list) < 2*keepEvents {
+		return list
+	}
+	routine, story := keepEvents/2, keepEvents/2
+	out := make([]netlab.Event, 0, 2*keepEvents+1)
+	for i := len(list) - 1; i >= 0; i-- {
+		left := &story
+		if routineEvent(&list[i]) {
+			left = &routine
+		}
+		if *left > 0 {
+			*left--
+			out = append(out, list[i])
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // appendKeeping appends v and, when the slice has grown to twice keep, goes on

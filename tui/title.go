@@ -26,7 +26,11 @@ func drawTitle(p *picture, pn pane) {
 		add(4, plural(len(st.Nodes), "node", "nodes"), plain)
 		add(0, "term "+strconv.FormatUint(st.Term, 10), plain)
 		if p.lead != nil {
-			add(1, "leader "+name(p.lead.ID), plain)
+			s := "leader " + name(p.lead.ID)
+			if p.claims(p.place(p.lead.ID)) {
+				s += "?"
+			}
+			add(1, s, plain)
 		} else {
 			s := "NO LEADER"
 			if p.lab.leaderlessNS > 0 && p.time > p.lab.leaderlessNS {
