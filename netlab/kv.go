@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/explain"
@@ -18,24 +19,70 @@ const (
 )
 
 // gateway is how commands without a connection of their own become a client of
-// the cluster. It keeps one session, so a retry counts once.
+// the cluster. The lab knows who leads, so unlike a client on its own it need
+// not wait for a leader that was parted from the majority to fall silent: each
+// leader gets a client of its own, which ends with its last operation.
 type gateway struct {
-	lab    *lab
+	lab *lab
+
+	mu   sync.Mutex
+	now  *route
+	over bool
+}
+
+// route is the gateway's client under one leader.
+type route struct {
 	client *client.Client
+	leader int
+	users  int // operations under way
 }
 
-func newGateway(l *lab) *gateway {
-	return &gateway{lab: l, client: l.newClient(0)}
+func newGateway(l *lab) *gateway { return &gateway{lab: l} }
+
+// take returns the route for an operation, which gives it back when done.
+func (g *gateway) take() *route {
+	g.lab.mu.Lock()
+	leader := g.lab.leader()
+	g.lab.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old := g.now; old == nil || leader != 0 && leader != old.leader {
+		g.now = &route{client: g.lab.newClient(g.lab.clients.Add(1), g.lab.clientAddrs), leader: leader}
+		if g.over {
+			g.now.client.Close() // says so to whoever asks
+		}
+		if old != nil && old.users == 0 {
+			old.client.Close()
+		}
+	}
+	g.now.users++
+	return g.now
 }
 
-func (g *gateway) close() { g.client.Close() }
+func (g *gateway) giveBack(r *route) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r.users--; r.users == 0 && r != g.now {
+		r.client.Close()
+	}
+}
 
-// newClient returns the nth client of this run of the lab. Its session is no
-// other's: the cluster remembers those of earlier runs.
-func (l *lab) newClient(n uint64) *client.Client {
+func (g *gateway) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
+	if g.now != nil {
+		g.now.client.Close()
+	}
+}
+
+// newClient returns the nth client of this run of the lab, which looks for the
+// cluster at addrs. Its session is no other's: the cluster remembers those of
+// earlier runs.
+func (l *lab) newClient(n uint64, addrs func() []string) *client.Client {
 	session := mix(l.config.Seed, seedSession, uint64(l.run), n)
 	return client.New(client.Options{
-		Addrs:   l.clientAddrs,
+		Addrs:   addrs,
 		Session: max(session, 1), // 0 is no session
 		Seed:    mix(l.config.Seed, seedClient, uint64(l.run), n),
 	})
@@ -105,8 +152,8 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	from := l.gateway.client
-	if req.Read == wire.ReadStale {
+	var from *client.Client
+	if req.Read == wire.ReadStale || op.Node != "" {
 		var m *member
 		if m, err = l.asked(op); err != nil {
 			return nil, err
@@ -114,8 +161,14 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		l.mu.Lock()
 		addr := m.status.ClientAddr
 		l.mu.Unlock()
-		from = client.New(client.Options{Addrs: func() []string { return []string{addr} }})
+		// Asked of one node, a write shows what that node makes of it: one that
+		// follows sends the client on, one that only believes to lead lets it wait.
+		from = l.newClient(l.clients.Add(1), client.Fixed(addr))
 		defer from.Close()
+	} else {
+		r := l.gateway.take()
+		defer l.gateway.giveBack(r)
+		from = r.client
 	}
 	start := time.Now()
 	reply, err := from.Do(ctx, req)
@@ -242,20 +295,40 @@ func (l *lab) unanswered(op *KVOp, timeout time.Duration, err error) error {
 		text += " It may still be applied."
 	}
 	e := Errorf(ExitTimeout, "%s", text)
-	up, faulty := 0, len(s.Partition) > 0
-	for i := range s.Nodes {
-		up += count(s.Nodes[i].State == StateUp)
-	}
+	faulty := len(s.Partition) > 0
 	for _, k := range s.Links {
 		faulty = faulty || k.Cut
 	}
-	switch {
+	switch repair := revive(s); {
 	case s.Clock.Held:
 		return e.WithHint("the lab clock is held: raftlab release")
-	case up < s.Quorum:
-		return e.WithHint("see why: raftlab status   repair: raftlab restart, or resume, %d more", s.Quorum-up)
+	case repair != "":
+		return e.WithHint("see why: raftlab status   repair: %s", repair)
 	case faulty:
 		return e.WithHint("see why: raftlab status   repair: raftlab heal")
 	}
 	return e.WithHint("see why: raftlab status")
+}
+
+// revive is the command line that brings back as many nodes as a quorum lacks,
+// "" when it lacks none.
+func revive(s *Status) string {
+	var dead, paused []int
+	for i := range s.Nodes {
+		switch n := &s.Nodes[i]; n.State {
+		case StateDead:
+			dead = append(dead, n.ID)
+		case StatePaused:
+			paused = append(paused, n.ID)
+		}
+	}
+	switch lack := s.Quorum - (len(s.Nodes) - len(dead) - len(paused)); {
+	case lack <= 0:
+		return ""
+	case lack <= len(paused):
+		return "raftlab resume " + numbers(paused[:lack])
+	case lack <= len(dead):
+		return "raftlab restart " + numbers(dead[:lack])
+	}
+	return "raftlab restart " + numbers(append(dead, paused...))
 }

@@ -53,7 +53,12 @@ func TestUnansweredSentences(t *testing.T) {
 			l.must(t, Op{Verb: "release"})
 			l.become(2, StateDead)
 			l.become(3, StateDead)
-		}, "put cart: no answer for 30ms. ", "repair: raftlab restart, or resume, 1 more"},
+		}, "put cart: no answer for 30ms. ", "repair: raftlab restart 2"},
+		{"too few go on", func(t *testing.T, l *lab) {
+			l.must(t, Op{Verb: "release"})
+			l.become(1, StatePaused)
+			l.become(3, StateDead)
+		}, "put cart: no answer for 30ms. ", "repair: raftlab resume 1"},
 		{"parted", func(t *testing.T, l *lab) {
 			l.must(t, Op{Verb: "release"})
 			l.must(t, Op{Verb: "partition", Sides: [][]string{{"1"}, {"2"}, {"3"}}})

@@ -161,7 +161,7 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 	turns := make(chan uint64)
 	var clients, meter sync.WaitGroup
 	for range w.clients {
-		c := l.newClient(l.clients.Add(1))
+		c := l.newClient(l.clients.Add(1), l.clientAddrs)
 		clients.Go(func() {
 			defer c.Close()
 			for turn := range turns {

@@ -321,7 +321,7 @@ type KVOp struct {
 	Key     string        `json:"key"`
 	Value   string        `json:"value,omitempty"`
 	Old     string        `json:"old,omitempty"`
-	Node    string        `json:"node,omitempty"` // get: ask this node
+	Node    string        `json:"node,omitempty"` // ask this node; a follower sends a write on to its leader
 	Read    string        `json:"read,omitempty"` // get: log (default) or stale
 	Timeout time.Duration `json:"timeout"`        // real time
 	Line    string        `json:"line,omitempty"`
