@@ -74,6 +74,8 @@ func BenchmarkPut(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
 			b.ReportAllocs()
 			b.ResetTimer()
 			var group sync.WaitGroup
@@ -96,7 +98,7 @@ func BenchmarkPut(b *testing.B) {
 							group.Done()
 							return
 						}
-						if err := c.Start(context.Background(), put, next); err != nil {
+						if err := c.Start(ctx, put, next); err != nil {
 							b.Error(err)
 							group.Done()
 						}

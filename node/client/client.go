@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 
 // Options say how a Client finds the cluster and who it is there.
 type Options struct {
-	// Addrs returns the client addresses of the nodes, in the order to try them.
-	// It is asked again before every attempt, so nodes may come and go.
+	// Addrs returns the client addresses of the nodes, in the order to try them,
+	// the leader first where that is known. It is asked again before every
+	// attempt, so nodes may come and go.
 	Addrs func() []string
 
 	// Session names this client to the state machine; no two clients of a cluster
@@ -55,12 +57,14 @@ type Client struct {
 	closed     bool
 	started    uint64 // requests so far
 	waiting    queue
+	lastWatch  *watch // of the context most lately started under
 	session    *session
 	renewals   uint64
 	current    *conn              // where requests go; nil while there is none
 	conns      map[*conn]struct{} // current, and those that still owe answers
 	delivering int                // readers that run callbacks and send afterwards
 	target     string             // where to go next; empty: the next of Addrs
+	left       string             // the node it comes from, not to be tried first
 	lap        int                // which of Addrs is next
 	failures   int                // attempts since the last answer
 	patience   time.Duration
@@ -129,7 +133,7 @@ func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Reply, error) {
 // block nor call Close; it may call Start. Requests started one after the
 // other are sent in that order. Key, Value and Old must not change until done.
 //
-// A ctx that never ends costs nothing.
+// Many requests are best started under one ctx: it is watched once for all.
 func (c *Client) Start(ctx context.Context, r wire.Request, done func(wire.Reply, error)) error {
 	r.Session, r.Seq, r.Acked = c.options.Session, 1, 0
 	if err := kv.ValidateRequest(&r); err != nil {
@@ -147,16 +151,8 @@ func (c *Client) Start(ctx context.Context, r wire.Request, done func(wire.Reply
 	c.started++
 	o.number = c.started
 	if ctx.Done() != nil {
-		c.group.Add(1)
-		stop := context.AfterFunc(ctx, func() {
-			defer c.group.Done()
-			c.giveUp(o, ctx.Err())
-		})
-		o.forget = func() {
-			if stop() {
-				c.group.Done()
-			}
-		}
+		o.watch = c.watch(ctx)
+		o.watch.ops++
 	}
 	c.waiting.push(o)
 	if c.delivering == 0 {
@@ -181,21 +177,76 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// giveUp ends a request that may wait no longer.
-func (c *Client) giveUp(o *op, why error) {
+// watch looks out for the end of a context on behalf of all requests started
+// under it: one after the other under the same context cost one watch together.
+type watch struct {
+	ended <-chan struct{} // the context's
+	stop  func() bool
+	ops   int // that are not answered
+}
+
+// watch returns the watch over ctx. c.mu is held.
+func (c *Client) watch(ctx context.Context) *watch {
+	if w := c.lastWatch; w != nil {
+		if w.ended == ctx.Done() {
+			return w
+		}
+		if w.ops == 0 {
+			c.unwatch(w)
+		}
+	}
+	w := &watch{ended: ctx.Done()}
+	c.group.Add(1)
+	w.stop = context.AfterFunc(ctx, func() {
+		defer c.group.Done()
+		c.giveUp(w, ctx.Err())
+	})
+	c.lastWatch = w
+	return w
+}
+
+// unwatch ends a watch over no request. c.mu is held.
+func (c *Client) unwatch(w *watch) {
+	if w.stop() {
+		c.group.Done()
+	}
+	if c.lastWatch == w {
+		c.lastWatch = nil
+	}
+}
+
+// giveUp ends the requests of a context that has ended.
+func (c *Client) giveUp(w *watch, why error) {
 	c.mu.Lock()
-	if o.ended {
-		c.mu.Unlock()
-		return
+	if c.lastWatch == w {
+		c.lastWatch = nil
 	}
-	waited := o.conn == nil
-	c.fail(o, why)
-	if waited {
-		c.waiting.ghost()
+	var ended []*op
+	for k := range c.conns {
+		for _, o := range k.underWay {
+			if o.watch == w {
+				ended = append(ended, o)
+			}
+		}
 	}
-	c.kick() // what waited for this one's answer may go
+	for _, o := range c.waiting.ops[c.waiting.head:] {
+		if o.watch == w && !o.ended {
+			ended = append(ended, o)
+		}
+	}
+	slices.SortFunc(ended, byNumber)
+	for _, o := range ended {
+		waited := o.conn == nil
+		c.fail(o, why)
+		if waited {
+			c.waiting.ghost()
+		}
+	}
+	c.kick() // what waited for these to end may go
 	c.mu.Unlock()
-	o.done(o.reply, o.err)
+	for _, o := range ended {
+		o.done(o.reply, o.err)
+	}
 }
 
 // fail ends a request without an answer. c.mu is held; the caller calls done.
@@ -219,8 +270,11 @@ func (c *Client) end(o *op) {
 	if o.conn != nil {
 		o.conn.drop(o)
 	}
-	if o.forget != nil {
-		o.forget()
+	if w := o.watch; w != nil {
+		w.ops--
+		if w.ops == 0 && w != c.lastWatch {
+			c.unwatch(w)
+		}
 	}
 	if o.session == nil {
 		return
@@ -266,6 +320,9 @@ func (c *Client) Close() {
 			c.waiting.pop()
 			c.fail(o, ErrClosed)
 			ended = append(ended, o)
+		}
+		if c.lastWatch != nil {
+			c.unwatch(c.lastWatch)
 		}
 	}
 	c.mu.Unlock()

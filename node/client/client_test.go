@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,14 +148,13 @@ func TestANodeThatCannotSayIsAskedAgainElsewhere(t *testing.T) {
 }
 
 func TestANodeThatTalksNonsenseIsLeft(t *testing.T) {
-	frame := func(b []byte) []byte { return b }
 	for name, raw := range map[string][]byte{
 		"another protocol":  []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
 		"a frame too long":  {0xff, 0xff, 0xff, 0xff},
 		"an empty frame":    {0, 0, 0, 0},
-		"a request":         frame(wire.AppendRequest(nil, &wire.Request{ID: 1})),
-		"an unknown code":   frame(wire.AppendReply(nil, &wire.Reply{ID: 1, Code: 99})),
-		"its first command": frame(wire.AppendReply(nil, &wire.Reply{ID: 1, Code: wire.CodeNoSession})),
+		"a request":         wire.AppendRequest(nil, &wire.Request{ID: 1}),
+		"an unknown code":   wire.AppendReply(nil, &wire.Reply{ID: 1, Code: 99}),
+		"its first command": wire.AppendReply(nil, &wire.Reply{ID: 1, Code: wire.CodeNoSession}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T, f *fakeCluster, c *Client) {
@@ -241,10 +241,8 @@ func TestErrorsSayWhatIsKnown(t *testing.T) {
 				if !matched {
 					t.Errorf("got  %s\nwant %s", err, tt.want)
 				}
-				if !strings.Contains(tt.name, "refused") || tt.name == "a write that every node refused" {
-					if !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("%v is not a deadline exceeded", err)
-					}
+				if timedOut := strings.Contains(tt.want, "for 1s"); errors.Is(err, context.DeadlineExceeded) != timedOut {
+					t.Errorf("%v: a deadline exceeded %v, want %v", err, !timedOut, timedOut)
 				}
 			})
 		})
@@ -329,6 +327,87 @@ func TestANodeThatTakesAndNeverAnswersIsLeft(t *testing.T) {
 			t.Errorf("it stayed for %v, want its patience of %v up to twice that", d, defaultPatience)
 		}
 		wantSeen(t, f, "b", "incr n seq 2 acked 1")
+	})
+}
+
+func TestANodeIsTriedAgainAfterTheOthers(t *testing.T) {
+	virtual(t, func(t *testing.T, f *fakeCluster, c *Client) {
+		f.nodes["b"].down, f.nodes["c"].down = true, true
+		f.set("a", once(func(*wire.Request) verdict { return verdict{hangUp: true} }, f.lead))
+		mustDo(t, c, put("x", "1"))
+		wantSeen(t, f, "a", "put x seq 1 acked 0", "put x seq 1 acked 0")
+	})
+}
+
+// Whoever knows the leader puts it first. A search begins there, save at the
+// node that was just lost.
+func TestASearchBeginsWithTheFirstAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster(t, "a", "b", "c")
+		var mu sync.Mutex
+		order := []string{"b", "a", "c"}
+		c := New(Options{Session: 77, Dial: f.dial, Addrs: func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return order
+		}})
+		mustDo(t, c, put("x", "1"))
+		mu.Lock()
+		order = []string{"c", "a", "b"}
+		mu.Unlock()
+		f.stopConns()
+		synctest.Wait()
+		mustDo(t, c, put("x", "2"))
+		f.stopConns()
+		synctest.Wait()
+		mustDo(t, c, put("x", "3"))
+		wantSeen(t, f, "b", "put x seq 1 acked 0")
+		wantSeen(t, f, "c", "put x seq 2 acked 1")
+		wantSeen(t, f, "a", "put x seq 3 acked 2")
+		c.Close()
+		f.stop()
+	})
+}
+
+func TestAContextEndsItsOwnRequests(t *testing.T) {
+	virtual(t, func(t *testing.T, f *fakeCluster, c *Client) {
+		mustDo(t, c, put("x", "0"))
+		f.set("a", silent)
+		var mu sync.Mutex
+		var ended []string
+		start := func(ctx context.Context, key string) {
+			if err := c.Start(ctx, put(key, "1"), func(_ wire.Reply, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				ended = append(ended, fmt.Sprint(key, " ", errors.Is(err, context.DeadlineExceeded)))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		short, long := within(t, time.Second), within(t, 1500*time.Millisecond)
+		start(short, "a")
+		start(long, "b")
+		start(short, "c")
+		start(context.Background(), "d")
+		start(long, "e")
+		time.Sleep(1100 * time.Millisecond)
+		check := func(want ...string) {
+			t.Helper()
+			mu.Lock()
+			defer mu.Unlock()
+			slices.Sort(ended)
+			if !reflect.DeepEqual(ended, want) {
+				t.Errorf("ended: %q, want %q", ended, want)
+			}
+		}
+		check("a true", "c true")
+		time.Sleep(500 * time.Millisecond)
+		check("a true", "b true", "c true", "e true")
+		f.set("a", f.lead)
+		f.stopConns()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		check("a true", "b true", "c true", "d false", "e true")
 	})
 }
 

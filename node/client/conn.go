@@ -73,12 +73,7 @@ func (k *conn) inOrder() []*op {
 	for _, o := range k.underWay {
 		ops = append(ops, o)
 	}
-	slices.SortFunc(ops, func(a, b *op) int {
-		if a.number < b.number {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(ops, byNumber)
 	return ops
 }
 
@@ -279,7 +274,7 @@ func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
 			o.session.opened = true
 		}
 		k.proven, k.busy = true, 0
-		c.failures, c.reason, c.patience = 0, nil, c.options.Patience
+		c.failures, c.lap, c.reason, c.patience = 0, 0, nil, c.options.Patience
 		c.end(o)
 		ended = append(ended, o)
 	case wire.CodeNotLeader:
@@ -339,7 +334,7 @@ func (c *Client) leave(k *conn, r *wire.Reply) {
 	if k != c.current {
 		return
 	}
-	c.current = nil
+	c.current, c.left = nil, k.addr
 	c.failures++
 	if r.LeaderAddr != "" && r.LeaderAddr != k.addr {
 		c.target = r.LeaderAddr
@@ -362,7 +357,7 @@ func (c *Client) lose(k *conn, why error) {
 	}
 	if k == c.current {
 		c.failures++
-		c.reason = why
+		c.reason, c.left = why, k.addr
 	}
 	for _, o := range k.inOrder() {
 		k.drop(o)

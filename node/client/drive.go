@@ -57,9 +57,13 @@ func (c *Client) next() (addr string, wait time.Duration, ok bool) {
 	}
 	addr, c.target = c.target, ""
 	if addr == "" && len(addrs) > 0 {
+		if addrs[c.lap%len(addrs)] == c.left {
+			c.lap++
+		}
 		addr = addrs[c.lap%len(addrs)]
 		c.lap++
 	}
+	c.left = ""
 	return addr, c.wait(c.failures / (len(addrs) + 1)), true
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -8,13 +9,16 @@ import (
 	"github.com/raftlab/raftlab/node/wire"
 )
 
+// byNumber orders requests as they were started.
+func byNumber(a, b *op) int { return cmp.Compare(a.number, b.number) }
+
 // op is one request from Start to its end. It belongs to the Client's lock.
 type op struct {
 	number  uint64 // the order of Start
 	request wire.Request
 	done    func(wire.Reply, error)
 	started time.Time
-	forget  func() // ends the watch over its context; nil without one
+	watch   *watch // over its context; nil when that never ends
 
 	session *session // whose Seq it has; nil before it was first sent
 	conn    *conn    // where it is under way; nil while it waits
@@ -132,12 +136,7 @@ func (q *queue) compact() {
 func (q *queue) first() *op {
 	if q.mixed {
 		q.compact()
-		slices.SortFunc(q.ops, func(a, b *op) int {
-			if a.number < b.number {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(q.ops, byNumber)
 		q.mixed = false
 	}
 	for q.head < len(q.ops) {
