@@ -7,21 +7,26 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // BenchmarkPuts is puts of 8-byte keys and 256-byte values to the leader of
-// three nodes in this process, with their logs on disk and TCP between them,
-// but no proxy. ns/op is wall time a put; the CPU of clients and lab is in it.
+// three nodes, with their logs on disk and TCP between them, but no network of
+// a lab. The nodes are processes, as they are in a lab; their CPU a put is
+// reported, the client's is not.
 func BenchmarkPuts(b *testing.B) {
 	for _, load := range []struct{ conns, outstanding int }{{1, 1}, {8, 8}, {8, 32}, {256, 1}} {
 		b.Run(fmt.Sprintf("conns=%d/outstanding=%d", load.conns, load.outstanding), func(b *testing.B) {
-			l := startLab(b, 3)
+			l := newFakeLab(b, 3)
+			l.processes = true
+			l.cfg.ElectionMin, l.cfg.ElectionMax = raft.Duration(time.Second), raft.Duration(2*time.Second) // a busy machine is no dead leader
+			l.startAll()
 			leader := l.leader()
 			clients := make([]*testClient, load.conns)
 			for i := range clients {
 				clients[i] = l.dial(leader)
 			}
-			cpu := processCPU()
+			before := l.usage()
 			b.ResetTimer()
 			var wg sync.WaitGroup
 			for i, c := range clients {
@@ -33,10 +38,47 @@ func BenchmarkPuts(b *testing.B) {
 			}
 			wg.Wait()
 			b.StopTimer()
+			after := l.usage()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
-			b.ReportMetric(float64(processCPU()-cpu)/float64(b.N)/float64(time.Microsecond), "cpu-us/put")
+			b.ReportMetric(float64(after.cpu-before.cpu)/float64(b.N)/float64(time.Microsecond), "node-us/put")
+			b.ReportMetric(float64(after.rss)/3/(1<<20), "MiB/node")
 		})
 	}
+}
+
+// BenchmarkIdle is a cluster of five with nothing to do but heartbeats: what a
+// node costs in CPU and memory.
+func BenchmarkIdle(b *testing.B) {
+	l := newFakeLab(b, 5)
+	l.processes = true
+	l.cfg.Heartbeat, l.cfg.ElectionMin, l.cfg.ElectionMax = raft.Duration(50*time.Millisecond), raft.Duration(150*time.Millisecond), raft.Duration(300*time.Millisecond)
+	l.startAll()
+	l.leader()
+	before := l.usage()
+	b.ResetTimer()
+	for range b.N {
+		<-time.After(time.Second)
+	}
+	after := l.usage()
+	b.ReportMetric(100*float64(after.cpu-before.cpu)/float64(b.Elapsed())/5, "%CPU/node")
+	b.ReportMetric(float64(after.rss)/5/(1<<20), "MiB/node")
+}
+
+// usage is what the nodes' processes have used together, as far as the system
+// tells.
+type usage struct {
+	cpu time.Duration
+	rss int64
+}
+
+func (l *fakeLab) usage() usage {
+	var u usage
+	for _, n := range l.nodes {
+		one := processUsage(n.cmd.Process.Pid)
+		u.cpu += one.cpu
+		u.rss += one.rss
+	}
+	return u
 }
 
 // pump does n puts, with so many outstanding.

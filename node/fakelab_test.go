@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +36,8 @@ type fakeLab struct {
 	dir    string
 	cfg    wire.Configure
 	logger *slog.Logger
+	// processes makes every node a process of its own: this test binary again.
+	processes bool
 
 	conns sync.WaitGroup
 	mu    sync.Mutex
@@ -46,6 +50,7 @@ type fakeLab struct {
 // fakeNode is the lab's end of a node.
 type fakeNode struct {
 	id     raft.NodeID
+	cmd    *exec.Cmd // of a process
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // once ended
@@ -90,11 +95,15 @@ func newFakeLab(t testing.TB, size int) *fakeLab {
 func startLab(t testing.TB, size int) *fakeLab {
 	t.Helper()
 	l := newFakeLab(t, size)
-	for id := raft.NodeID(1); id <= raft.NodeID(size); id++ {
-		l.start(id)
-	}
+	l.startAll()
 	l.leader()
 	return l
+}
+
+func (l *fakeLab) startAll() {
+	for id := range raft.NodeID(l.size) {
+		l.start(id + 1)
+	}
 }
 
 func (l *fakeLab) close() {
@@ -117,9 +126,19 @@ func (l *fakeLab) start(id raft.NodeID) *fakeNode {
 	l.mu.Lock()
 	l.nodes[id] = n
 	l.mu.Unlock()
+	run := func() error {
+		return Run(ctx, Options{ID: id, Dir: l.nodeDir(id), LabAddr: l.ln.Addr().String(), Token: labToken, Logger: l.logger})
+	}
+	if l.processes {
+		n.cmd = exec.CommandContext(ctx, os.Args[0])
+		n.cmd.Env = append(os.Environ(), EnvID+"="+strconv.Itoa(int(id)), EnvDir+"="+l.nodeDir(id),
+			EnvLab+"="+l.ln.Addr().String(), EnvToken+"="+labToken)
+		n.cmd.Stderr = os.Stderr
+		run = n.cmd.Run
+	}
 	go func() {
 		defer close(n.ended)
-		n.err = Run(ctx, Options{ID: id, Dir: l.nodeDir(id), LabAddr: l.ln.Addr().String(), Token: labToken, Logger: l.logger})
+		n.err = run()
 		l.mu.Lock()
 		l.news.Broadcast()
 		l.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
@@ -23,11 +25,16 @@ const (
 
 // labConn is the conversation with the lab.
 type labConn struct {
-	addr    string
-	conn    *net.TCPConn
-	reader  *wire.Reader
-	buf     []byte
-	reports uint64 // sent
+	addr   string
+	conn   *net.TCPConn
+	raw    syscall.RawConn
+	reader *wire.Reader
+
+	mu      sync.Mutex // held by whoever writes
+	buf     []byte     // kept for its memory
+	rest    []byte     // encoded, and not taken by the kernel in a direct write
+	direct  directWrite
+	reports uint64 // told
 }
 
 // dialLab connects to the lab and says hello.
@@ -38,6 +45,11 @@ func dialLab(ctx context.Context, o *Options) (*labConn, error) {
 		return nil, &LabError{Addr: o.LabAddr, Op: "reach", Err: err}
 	}
 	l := &labConn{addr: o.LabAddr, conn: conn.(*net.TCPConn), reader: wire.NewReader(conn, labBuffer)}
+	l.direct.init()
+	if l.raw, err = l.conn.SyscallConn(); err != nil {
+		conn.Close()
+		return nil, l.error("reach", err)
+	}
 	hello := wire.AppendHello(nil, wire.Header{From: o.ID}, wire.Hello{Version: wire.Version, Role: wire.RoleControl, Token: o.Token})
 	if _, err := conn.Write(hello); err != nil {
 		conn.Close()
@@ -55,11 +67,10 @@ func (l *labConn) error(op string, err error) error {
 
 // send writes one frame.
 func (l *labConn) send(kind wire.Kind, id uint64, body any) error {
-	buf, err := wire.AppendControl(l.buf[:0], kind, id, body)
+	buf, err := wire.AppendControl(nil, kind, id, body)
 	if err != nil {
 		return l.error("tell", err)
 	}
-	l.buf = reuse(buf)
 	if _, err := l.conn.Write(buf); err != nil {
 		return l.error("tell", err)
 	}
@@ -176,32 +187,81 @@ func (l *labConn) report(ctx context.Context, t *telemetry) error {
 	}
 }
 
-// tell sends all that t has.
+// tell sends all that t has, however long the lab takes to read it.
 func (l *labConn) tell(t *telemetry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for {
-		switch report, outcome := t.take(); {
-		case report != nil:
-			l.reports++
-			if err := l.send(wire.KindReport, l.reports, report); err != nil {
+		buf := l.rest
+		l.rest = nil
+		if len(buf) == 0 {
+			var err error
+			if buf, err = l.encode(t); err != nil || len(buf) == 0 {
 				return err
 			}
-		case outcome != nil:
-			if err := l.sendOutcome(outcome); err != nil {
-				return err
-			}
-		default:
-			return nil
+		}
+		if _, err := l.conn.Write(buf); err != nil {
+			return l.error("tell", err)
 		}
 	}
 }
 
-// sendOutcome sends an outcome, or that it fits no frame.
-func (l *labConn) sendOutcome(o *outcome) error {
-	err := l.send(wire.KindOutcome, o.id, &o.Outcome)
+// tellNow sends what t has as far as that needs no waiting, and leaves the
+// rest to the goroutine in report. The loop calls it: with a lab that keeps up
+// a report costs one system call and wakes nobody else in this process.
+func (l *labConn) tellNow(t *telemetry) {
+	if !l.mu.TryLock() {
+		t.poke() // report is at it, and looks again
+		return
+	}
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		t.poke()
+		return
+	}
+	buf, err := l.encode(t)
+	if err != nil {
+		t.end(err.Error())
+		return
+	}
+	if n := l.direct.write(l.raw, buf); n < len(buf) {
+		l.rest = append([]byte(nil), buf[n:]...)
+		t.poke()
+	}
+}
+
+// encode takes what t has, up to what one write is good for. The bytes are
+// valid until the next call.
+func (l *labConn) encode(t *telemetry) ([]byte, error) {
+	buf := reuse(l.buf)
+	for len(buf) < keepBuffer {
+		report, outcome := t.take()
+		var err error
+		switch {
+		case report != nil:
+			l.reports++
+			buf, err = wire.AppendControl(buf, wire.KindReport, l.reports, report)
+		case outcome != nil:
+			buf, err = appendOutcome(buf, outcome)
+		default:
+			l.buf = buf
+			return buf, nil
+		}
+		if err != nil {
+			return nil, l.error("tell", err)
+		}
+	}
+	l.buf = buf
+	return buf, nil
+}
+
+// appendOutcome encodes an outcome, or that it fits no frame.
+func appendOutcome(buf []byte, o *outcome) ([]byte, error) {
+	b, err := wire.AppendControl(buf, wire.KindOutcome, o.id, &o.Outcome)
 	var long *wire.FrameError
 	var many *wire.EncodeError
 	if errors.As(err, &long) || errors.As(err, &many) {
-		return l.send(wire.KindOutcome, o.id, wire.Outcome{Error: "the answer fits no frame: " + err.Error()})
+		return wire.AppendControl(buf, wire.KindOutcome, o.id, wire.Outcome{Error: "the answer fits no frame: " + err.Error()})
 	}
-	return err
+	return b, err
 }

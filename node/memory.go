@@ -1,6 +1,8 @@
 package node
 
 import (
+	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -31,13 +33,14 @@ func (s *resting) wrote(entries []raft.Entry) {
 	}
 }
 
-func (s *resting) due() (time.Time, bool) {
+// wake is when a turn is wanted to look again.
+func (s *resting) wake() (time.Time, bool) {
 	return s.last.Add(restAfter), s.alone && s.bytes >= restBytes
 }
 
 // check gives memory back when it is time to.
 func (s *resting) check(r *replica, real time.Time) {
-	at, ok := s.due()
+	at, ok := s.wake()
 	if !ok || real.Before(at) {
 		return
 	}
@@ -52,12 +55,20 @@ func (s *resting) check(r *replica, real time.Time) {
 // machine: most of what is allocated under load lives for milliseconds, so
 // collecting late is cheap in memory and saves much of the work; the limit
 // keeps "late" from meaning "large".
+//
+// One goroutine, one disk and a few connections have no use for many
+// processors; with more of them the scheduler and the collector only look
+// further for work.
 func tune() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), processors))
+	}
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 }
 
 const (
+	processors  = 4
 	gcPercent   = 200
 	memoryLimit = 48 << 20
 )

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,22 @@ import (
 
 // TestMain looks for goroutines that a node has left behind: Run waits for all
 // it started.
+//
+// The binary is also a node, for tests that want processes.
 func TestMain(m *testing.M) {
+	if os.Getenv(EnvID) != "" {
+		o, err := FromEnv()
+		if f := os.Getenv("X_PROF"); f != "" {
+			w, _ := os.Create(f + os.Getenv(EnvID))
+			pprof.StartCPUProfile(w)
+			time.AfterFunc(12*time.Second, func() { pprof.StopCPUProfile(); w.Close() })
+		}
+		if err == nil {
+			err = Run(context.Background(), o)
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	stacks := make([]byte, 1<<20)
 	for range 1000 { // a goroutine that has said it is done may still be on its way out

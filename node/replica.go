@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
@@ -23,6 +24,7 @@ type replica struct {
 	clock     *clock.Clock
 	wal       *wal.WAL
 	inbox     *inbox
+	lab       *labConn
 	telemetry *telemetry
 	peers     map[raft.NodeID]*peer // fixed; only their addresses change
 	gate      gate
@@ -60,6 +62,10 @@ func (r *replica) run(ctx context.Context) error {
 			r.flushReplies()
 			return nil
 		case <-r.inbox.wake:
+			// Let everyone who can run bring what it has. Without this the
+			// scheduler would run the loop right after the first of many readers,
+			// and every request would be a batch of its own.
+			runtime.Gosched()
 		case <-alarm.timer.C:
 			alarm.rang()
 		}
@@ -138,7 +144,8 @@ func (r *replica) drain() error {
 			r.telemetry.note(rd.Events)
 		}
 		r.shown.changed()
-		r.persist(&rd)
+		// The followers first: theirs is the longer way to a majority, and this
+		// node's own disk works while the frames travel (thesis §10.2.1).
 		for i := range rd.Messages {
 			if p := r.peers[rd.Messages[i].To]; p != nil {
 				p.send(&rd.Messages[i])
@@ -147,6 +154,7 @@ func (r *replica) drain() error {
 		if len(rd.Messages) > 0 {
 			r.flushPeers()
 		}
+		r.persist(&rd)
 		r.apply(rd.Committed)
 	}
 	if r.pending.len() > 0 {
@@ -157,8 +165,8 @@ func (r *replica) drain() error {
 	return nil
 }
 
-// persist gives the disk what a Ready wants written. The disk starts on it
-// while this goroutine sends the entries to the followers (thesis §10.2.1).
+// persist gives the disk what a Ready wants written, and the messages that
+// wait for it.
 func (r *replica) persist(rd *raft.Ready) {
 	if rd.Sync != 0 {
 		r.lastSync = rd.Sync
@@ -281,13 +289,13 @@ func (r *replica) address(peers []wire.Peer) {
 
 // nextWake is when, in real time, the loop wants a turn even if nothing comes in.
 func (r *replica) nextWake(now time.Time) (time.Time, bool) {
-	at, ok := r.shown.due()
+	at, ok := r.shown.wake()
 	if wait, comes := r.clock.Until(r.core.Deadline()); comes {
 		if t := now.Add(wait); !ok || t.Before(at) {
 			at, ok = t, true
 		}
 	}
-	if t, wants := r.rest.due(); wants && (!ok || t.Before(at)) {
+	if t, wants := r.rest.wake(); wants && (!ok || t.Before(at)) {
 		at, ok = t, true
 	}
 	return at, ok

@@ -57,7 +57,7 @@ func Run(ctx context.Context, o Options) (result error) {
 		err := &DiskError{Node: o.ID, Dir: o.Dir, Op: "open", Err: openErr}
 		return errors.Join(err, lab.refuse(register, err))
 	}
-	r.wal = log
+	r.wal, r.lab = log, lab
 	defer func() {
 		if err := log.Close(); err != nil && result == nil {
 			result = &DiskError{Node: o.ID, Dir: o.Dir, Op: "close", Err: err}
@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) (result error) {
 	if err := r.configure(config, recovered.Restored); err != nil {
 		return err
 	}
-	return r.serve(ctx, lab, raftLn, clientLn)
+	return r.serve(ctx, raftLn, clientLn)
 }
 
 // configure makes the core and the links from what the lab said.
@@ -105,7 +105,7 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 // serve runs the loop and everything beside it. The loop ends first, so that
 // clients and lab still hear its last word; then the rest is stopped and
 // waited for.
-func (r *replica) serve(ctx context.Context, lab *labConn, raftLn, clientLn net.Listener) error {
+func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -120,14 +120,14 @@ func (r *replica) serve(ctx context.Context, lab *labConn, raftLn, clientLn net.
 	}
 	raftPort := &port{name: "raft", ln: raftLn, log: r.log, handle: r.receive}
 	clientPort := &port{name: "client", ln: clientLn, log: r.log, handle: r.serveClient}
-	start(func(ctx context.Context) error { return lab.listen(ctx, r) })
-	start(func(ctx context.Context) error { return lab.report(ctx, r.telemetry) })
+	start(func(ctx context.Context) error { return r.lab.listen(ctx, r) })
+	start(func(ctx context.Context) error { return r.lab.report(ctx, r.telemetry) })
 	start(raftPort.serve)
 	start(clientPort.serve)
 	for _, p := range r.peers {
 		start(p.run)
 	}
-	defer context.AfterFunc(beside, lab.expire)()
+	defer context.AfterFunc(beside, r.lab.expire)()
 
 	r.shown.changed() // what it starts as
 	err := r.run(ctx)
@@ -141,7 +141,7 @@ func (r *replica) serve(ctx context.Context, lab *labConn, raftLn, clientLn net.
 	running.Wait()
 	var disk *DiskError
 	if errors.As(err, &disk) {
-		return errors.Join(err, lab.hangUp())
+		return errors.Join(err, r.lab.hangUp())
 	}
 	return err
 }

@@ -12,8 +12,10 @@ import (
 const (
 	changeSpacing = 8 * time.Millisecond
 	// touchSpacing is for changes that only move timers and progress, as every
-	// heartbeat does.
-	touchSpacing = 50 * time.Millisecond
+	// heartbeat does. They wait for a turn that comes anyway, but no longer than
+	// touchWait: an idle node is not to wake up just to tell that it did.
+	touchSpacing = 40 * time.Millisecond
+	touchWait    = 100 * time.Millisecond
 )
 
 // showing decides when the lab is shown the node's state.
@@ -26,13 +28,18 @@ type showing struct {
 func (s *showing) changed() { s.major = true }
 func (s *showing) touched() { s.minor = true }
 
-// due is when the state is to be shown, if it is.
-func (s *showing) due() (time.Time, bool) {
+// due tells whether the state is to be shown in a turn at this time.
+func (s *showing) due(real time.Time) bool {
+	return s.major && real.Sub(s.last) >= changeSpacing || s.minor && real.Sub(s.last) >= touchSpacing
+}
+
+// wake is when a turn is wanted to show the state, if nothing else brings one.
+func (s *showing) wake() (time.Time, bool) {
 	switch {
 	case s.major:
 		return s.last.Add(changeSpacing), true
 	case s.minor:
-		return s.last.Add(touchSpacing), true
+		return s.last.Add(touchWait), true
 	}
 	return time.Time{}, false
 }
@@ -41,18 +48,17 @@ func (s *showing) due() (time.Time, bool) {
 // been held, and after an order. Outcomes of orders follow it.
 func (r *replica) show(now raft.Time, held bool) {
 	real := time.Now()
-	at, ok := r.shown.due()
-	due := ok && !real.Before(at)
-	if due || held != r.wasHeld || len(r.outcomes) > 0 {
+	if r.shown.due(real) || held != r.wasHeld || len(r.outcomes) > 0 {
 		r.telemetry.show(r.state(now, held))
+		for _, o := range r.outcomes {
+			r.telemetry.answer(o)
+		}
+		clear(r.outcomes)
+		r.outcomes = r.outcomes[:0]
+		r.lab.tellNow(r.telemetry)
 		r.shown = showing{last: real}
 	}
 	r.wasHeld = held
-	for _, o := range r.outcomes {
-		r.telemetry.answer(o)
-	}
-	clear(r.outcomes)
-	r.outcomes = r.outcomes[:0]
 	r.rest.check(r, real)
 }
 

@@ -11,11 +11,11 @@ import (
 // factsPerReport bounds a report, far below what a frame and its decoder take.
 const factsPerReport = 2000
 
-// telemetry is what the lab has not been told yet. The loop puts in, the
-// lab's writer takes out; a slow lab costs the node memory for facts that
+// telemetry is what the lab has not been told yet. The loop puts in, whoever
+// writes to the lab takes out; a slow lab costs the node memory for facts that
 // cannot be merged, and nothing else.
 type telemetry struct {
-	wake chan struct{} // one slot: there is something to tell
+	wake chan struct{} // one slot: there is something the loop could not tell at once
 
 	mu       sync.Mutex
 	facts    []wire.Fact
@@ -37,6 +37,7 @@ func newTelemetry() *telemetry {
 	return &telemetry{wake: make(chan struct{}, 1)}
 }
 
+// poke wakes the goroutine in report.
 func (t *telemetry) poke() {
 	select {
 	case t.wake <- struct{}{}:
@@ -44,8 +45,7 @@ func (t *telemetry) poke() {
 	}
 }
 
-// note adds what the core did. The lab hears of it with the next state, or
-// with [telemetry.tell].
+// note adds what the core did. The lab hears of it with the next state.
 func (t *telemetry) note(events []raft.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,29 +92,27 @@ func joins(f *wire.Fact, e *raft.Event) bool {
 	return f.Index+1 == e.First && f.Term == e.Term && f.LogTerm == e.LogTerm && f.Peer == e.Peer
 }
 
-// show replaces the state the lab is to see and wakes the writer.
+// show replaces the state the lab is to see.
 func (t *telemetry) show(s *wire.State) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.state != nil {
 		t.dropped++
 	}
 	t.state = s
-	t.mu.Unlock()
-	t.poke()
 }
 
 func (t *telemetry) answer(o outcome) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.outcomes = append(t.outcomes, o)
-	t.mu.Unlock()
-	t.poke()
 }
 
 // end makes reason the last thing the lab is told.
 func (t *telemetry) end(reason string) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.fatal = reason
-	t.mu.Unlock()
 	t.poke()
 }
 
