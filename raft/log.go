@@ -125,6 +125,11 @@ func (l *raftLog) append(e Entry) {
 	if e.Term > l.lastTerm() {
 		l.runs = append(l.runs, TermRun{First: e.Index, Term: e.Term})
 	}
+	if len(l.window) == cap(l.window) {
+		// Twice what is left after trimming: append's own growth, by a quarter, would
+		// copy the window four times as often.
+		l.window = append(make([]Entry, 0, 2*len(l.window)+32), l.window...)
+	}
 	l.window = append(l.window, e)
 	l.windowBytes += size(&e)
 	l.last = e.Index

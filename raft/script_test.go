@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,22 +39,26 @@ import (
 //
 // Any command with "quiet" does not say what happened.
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		var c *cluster
-		var scene script
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			if d.Cmd == "cluster" {
-				c = newScene(t, d)
-				scene = script{c: c}
-				return ""
-			}
-			c.tb = t
-			c.quiet = d.HasArg("quiet")
-			c.out.Reset()
-			scene.run(t, d)
-			return c.out.String()
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			var scene script
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+				if d.Cmd == "cluster" {
+					scene = script{c: newScene(t, d)}
+					return ""
+				}
+				scene.c.tb = t
+				scene.c.quiet = d.HasArg("quiet")
+				scene.c.out.Reset()
+				scene.run(t, d)
+				return scene.c.out.String()
+			})
 		})
-	})
+	}
 }
 
 // script runs commands on a cluster.
