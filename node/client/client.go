@@ -20,6 +20,11 @@ type Options struct {
 	// attempt, so nodes may come and go.
 	Addrs func() []string
 
+	// LeaderFirst says that Addrs is right about the leader when it puts one first:
+	// however long that node takes, nothing is sent a second time elsewhere. A lab
+	// in slow motion needs this, or retries fill its log.
+	LeaderFirst bool
+
 	// Session names this client to the state machine; no two clients of a cluster
 	// may share one. 0 is good for reads only.
 	Session uint64

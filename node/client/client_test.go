@@ -411,6 +411,39 @@ func TestAContextEndsItsOwnRequests(t *testing.T) {
 	})
 }
 
+// In slow motion an answer may take minutes. While the leader is known to lead,
+// a second copy of the command would only fill the log.
+func TestALeaderThatIsKnownToLeadIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster(t, "a", "b")
+		f.set("a", silent)
+		var mu sync.Mutex
+		order := []string{"a", "b"}
+		c := New(Options{Session: 77, Dial: f.dial, LeaderFirst: true, Addrs: func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return order
+		}})
+		answered := false
+		if err := c.Start(context.Background(), incr("n"), func(r wire.Reply, err error) { answered = err == nil }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		wantSeen(t, f, "a", "incr n seq 1 acked 0")
+		wantSeen(t, f, "b")
+		mu.Lock()
+		order = []string{"b", "a"}
+		mu.Unlock()
+		time.Sleep(3 * defaultPatience)
+		wantSeen(t, f, "b", "incr n seq 1 acked 0")
+		c.Close()
+		f.stop()
+		if !answered {
+			t.Error("the new leader's answer did not arrive")
+		}
+	})
+}
+
 // A second command of a session must not come before the first in the log.
 func TestASessionIsOpenedBeforeMoreIsSent(t *testing.T) {
 	virtual(t, func(t *testing.T, f *fakeCluster, c *Client) {

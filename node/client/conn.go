@@ -91,7 +91,7 @@ func (c *Client) mind(k *conn) {
 			k.resting = false
 			c.mu.Unlock()
 		case <-k.watch.C:
-			if waited := c.stuck(k); waited > 0 {
+			if waited := c.stuck(k, c.leads(k)); waited > 0 {
 				c.lose(k, fmt.Errorf("%s has not answered for %v", k.addr, waited))
 			}
 		case <-k.deadline.C:
@@ -107,9 +107,19 @@ func (c *Client) mind(k *conn) {
 	}
 }
 
+// leads tells whether the node at the other end is known to lead.
+func (c *Client) leads(k *conn) bool {
+	if !c.options.LeaderFirst {
+		return false
+	}
+	addrs := c.options.Addrs() // not under the lock: it may take others
+	return len(addrs) > 0 && addrs[0] == k.addr
+}
+
 // stuck tells for how long at least there was no answer though some are owed,
-// and lets the watch run on when there was one. 0 is all is well.
-func (c *Client) stuck(k *conn) time.Duration {
+// and lets the watch run on when there was one, or when the node leads. 0 is
+// all is well.
+func (c *Client) stuck(k *conn, leads bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -118,7 +128,7 @@ func (c *Client) stuck(k *conn) time.Duration {
 	case len(k.underWay) == 0:
 		k.watched = false
 		return 0
-	case k.answers == k.seen:
+	case k.answers == k.seen && !leads:
 		waited := c.patience
 		c.patience = min(2*c.patience, max(maxPatience, c.options.Patience))
 		return waited
