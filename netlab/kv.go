@@ -82,9 +82,10 @@ func (g *gateway) close() {
 func (l *lab) newClient(n uint64, addrs func() []string) *client.Client {
 	session := mix(l.config.Seed, seedSession, uint64(l.run), n)
 	return client.New(client.Options{
-		Addrs:   addrs,
-		Session: max(session, 1), // 0 is no session
-		Seed:    mix(l.config.Seed, seedClient, uint64(l.run), n),
+		Addrs:       addrs,
+		LeaderFirst: true,
+		Session:     max(session, 1), // 0 is no session
+		Seed:        mix(l.config.Seed, seedClient, uint64(l.run), n),
 	})
 }
 
