@@ -28,7 +28,7 @@ const (
 // accept takes connections until the port is closed.
 func (p *Proxy) accept() error {
 	failing := false
-	for {
+	for opened := uint64(1); ; {
 		conn, err := p.listener.Accept()
 		switch {
 		case err == nil:
@@ -48,10 +48,11 @@ func (p *Proxy) accept() error {
 				return nil
 			}
 		}
-		in, err := newInbound(conn)
+		in, err := newInbound(conn, opened)
 		if err != nil {
 			return err
 		}
+		opened++
 		p.conns.Add(1)
 		go p.greet(in)
 	}
@@ -60,7 +61,6 @@ func (p *Proxy) accept() error {
 // greet waits for the hello of a new connection and then serves its link.
 func (p *Proxy) greet(in *inbound) {
 	defer p.conns.Done()
-	defer close(in.over)
 	defer in.chunk.release()
 	remote := in.conn.RemoteAddr()
 	p.waiting.add(in)

@@ -155,7 +155,7 @@ func TestAConnectionAtRestHoldsNoMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := newInbound(near)
+	in, err := newInbound(near, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,9 @@ var (
 // inbound is a connection that somebody opened to the proxy: a link's, once it
 // has said hello.
 type inbound struct {
-	conn net.Conn
-	raw  syscall.RawConn
+	conn   net.Conn
+	raw    syscall.RawConn
+	opened uint64 // the how-manieth of all connections it is
 	chunk
 	read    func(fd uintptr) bool // tryRead, made once
 	n       int                   // what the last read brought
@@ -30,11 +31,10 @@ type inbound struct {
 
 	gone chan struct{} // closed when the proxy closes conn
 	once sync.Once
-	why  error         // why it was closed from this side
-	over chan struct{} // closed when nobody reads it any more
+	why  error // why it was closed from this side
 }
 
-func newInbound(conn net.Conn) (*inbound, error) {
+func newInbound(conn net.Conn, opened uint64) (*inbound, error) {
 	tcp, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("a connection of type %T", conn)
@@ -43,7 +43,7 @@ func newInbound(conn net.Conn) (*inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inbound{conn: conn, raw: raw, gone: make(chan struct{}), over: make(chan struct{})}
+	in := &inbound{conn: conn, raw: raw, opened: opened, gone: make(chan struct{})}
 	in.read = in.tryRead
 	return in, nil
 }
@@ -109,25 +109,29 @@ func (in *inbound) reason(err error) error {
 	}
 }
 
-// accepted makes in the link's connection in place of the one it had, and
-// returns that one.
-func (l *lane) accepted(in *inbound) *inbound {
+// take makes in the link's connection in place of the one it had. Of two the
+// one that was opened later counts, whichever said hello first.
+func (l *lane) take(in *inbound) error {
 	l.mu.Lock()
 	old := l.in
-	l.in = in
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
-		in.close(net.ErrClosed)
+	switch {
+	case l.closed:
+		l.mu.Unlock()
+		return net.ErrClosed
+	case in.opened < l.opened:
+		l.mu.Unlock()
+		return errReplaced
 	}
+	l.in, l.opened = in, in.opened
+	l.mu.Unlock()
 	if old != nil {
 		old.close(errReplaced)
 	}
-	return old
+	return nil
 }
 
-// left undoes accepted.
-func (l *lane) left(in *inbound) {
+// leave undoes take.
+func (l *lane) leave(in *inbound) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.in == in {
@@ -147,15 +151,16 @@ func (l *lane) disconnect(why error) {
 
 // serve carries the frames of one connection until it ends, and says why it did.
 func (l *lane) serve(in *inbound) error {
-	old := l.accepted(in)
-	defer l.left(in)
-	if old != nil {
-		// It may still hand on its last frames.
-		select {
-		case <-old.over:
-		case <-in.gone:
-			return in.why
-		}
+	if err := l.take(in); err != nil {
+		return err
+	}
+	defer l.leave(in)
+	// The connection before this one may still hand on its last frames.
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-in.gone:
+		return in.why
 	}
 	for {
 		if err := l.pass(in); err != nil {

@@ -41,6 +41,8 @@ type lane struct {
 	closed bool
 
 	in      *inbound      // the sender's connection, nil when there is none
+	opened  uint64        // of the latest in there was
+	turn    chan struct{} // full while somebody reads for this link
 	stalled bool          // in does not read: the queue is over the backlog
 	room    chan struct{} // tells a stalled reader that there is room again
 
@@ -51,7 +53,7 @@ type lane struct {
 }
 
 func newLane(p *Proxy, from, to raft.NodeID) *lane {
-	l := &lane{proxy: p, from: from, to: to, room: make(chan struct{}, 1)}
+	l := &lane{proxy: p, from: from, to: to, turn: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	l.runDeliver = l.deliver
 	l.wake.place = notScheduled
 	return l
