@@ -1,0 +1,48 @@
+package cmd_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// binary is the real program, built from main.go with what the test was built
+// with, so that a data race in a lab fails the test.
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := withBinary(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func withBinary(run func() int) (code int, err error) {
+	dir, err := os.MkdirTemp("", "raftlab-bin")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if rerr := os.RemoveAll(dir); err == nil {
+			err = rerr
+		}
+	}()
+	binary = filepath.Join(dir, "raftlab")
+	args := []string{"build", "-o", binary}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "github.com/raftlab/raftlab")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build raftlab: %w\n%s", err, out)
+	}
+	return run(), nil
+}
