@@ -41,7 +41,9 @@ func (s *screen) draw(p *picture, pn pane) {
 		pn.rows(1, pn.h-2).restyle(func(st style) style { return st.with(dim) })
 	}
 	s.drawOverlay(p, pn, body)
-	drawNotice(p, body)
+	if p.ui.overlay != overlayInput && p.ui.overlay != overlayConfirm {
+		drawNotice(p, body)
+	}
 	drawFooter(p, pn.rows(pn.h-1, 1), &s.keys, s.actions, s.readOnly)
 }
 

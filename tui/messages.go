@@ -286,7 +286,7 @@ func (p *picture) messagesTitle() (left, right string) {
 func (p *picture) hiddenText() string {
 	var parts []string
 	if p.hidden.hide && p.hidden.beats > 0 {
-		parts = append(parts, count(p.hidden.beats)+" heartbeats/s hidden (b)")
+		parts = append(parts, count(p.hidden.beats)+"/s heartbeats, answers hidden (b)")
 	}
 	if p.hidden.leftOut >= 1 {
 		parts = append(parts, count(p.hidden.leftOut)+"/s too fast to list")

@@ -21,6 +21,28 @@ func (s *screen) drawOverlay(p *picture, pn, body pane) {
 		drawConfirm(p, body)
 	case overlayInput:
 		drawInput(p, pn)
+	default:
+		if p.lab.conn.ended && p.lab.known && p.ui.view == viewHome {
+			drawEnded(p, body)
+		}
+	}
+}
+
+// drawEnded says that there is nothing to wait for.
+func drawEnded(p *picture, body pane) {
+	lines := []string{
+		"The lab was stopped: " + p.lab.conn.cause + ".",
+		"Behind this is its last picture, of " + clockText(p.time) + ".",
+		"",
+		"q quits   E events   again: raftlab up",
+	}
+	w := 0
+	for _, l := range lines {
+		w = max(w, textWidth(l)+4)
+	}
+	in := cleared(centered(body, min(body.w, w), len(lines)+2)).frame("LAB ENDED", "")
+	for y, l := range lines {
+		in.text(1, y, fit(l, in.w-2), plain)
 	}
 }
 

@@ -48,7 +48,7 @@ func TestScreenIsExactlyAsLargeAsTheTerminal(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	overlays := []overlay{overlayNone, overlayHelp, overlayNode, overlayMessage, overlayEvent, overlayText, overlayConfirm, overlayInput}
 	views := []view{viewHome, viewNodes, viewMessages, viewLinks, viewEvents, viewData}
-	for range 1500 {
+	for range 500 {
 		w, h := 1+random.IntN(250), 1+random.IntN(80)
 		st := scene(scenes[random.IntN(len(scenes))].make)
 		if random.IntN(8) == 0 {

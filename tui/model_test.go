@@ -1,0 +1,473 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/raftlab/raftlab/netlab"
+)
+
+// fakeLab is a lab that answers what a test says.
+type fakeLab struct {
+	mu     sync.Mutex
+	lines  []string // what was run
+	answer func(line string) (Result, error)
+	stream func(ctx context.Context, try int, f func(netlab.Update) error) error
+	tries  int
+	asked  []netlab.EventQuery
+	events []netlab.Event
+}
+
+func (f *fakeLab) exec(_ context.Context, line string) (Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines = append(f.lines, line)
+	if f.answer != nil {
+		return f.answer(line)
+	}
+	return Result{Out: "did " + line + "\n"}, nil
+}
+
+func (f *fakeLab) Stream(ctx context.Context, _ netlab.StreamOptions, fn func(netlab.Update) error) error {
+	f.mu.Lock()
+	f.tries++
+	try := f.tries
+	f.mu.Unlock()
+	return f.stream(ctx, try, fn)
+}
+
+func (f *fakeLab) Events(_ context.Context, q netlab.EventQuery) ([]netlab.Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, q)
+	var out []netlab.Event
+	for _, ev := range f.events {
+		if ev.ID > q.After {
+			out = append(out, ev)
+		}
+	}
+	return out, nil
+}
+
+func (f *fakeLab) Log(_ context.Context, node string, from, _ uint64) (*netlab.Log, error) {
+	return &netlab.Log{Node: int(node[0] - '0'), LastIndex: 44, Commit: 43, Source: "node",
+		Entries: []netlab.LogEntry{{Index: 44, Term: 7, Kind: "command", Command: "put cart=4"}}}, nil
+}
+
+func (f *fakeLab) Dump(_ context.Context, node string) (*netlab.Dump, error) {
+	if node == "4" {
+		return nil, netlab.Errorf(netlab.ExitFailed, "S4 does not answer")
+	}
+	return &netlab.Dump{Node: int(node[0] - '0'), Applied: 43, Pairs: []netlab.DumpPair{{Key: "cart", Value: "3", Index: 43}}}, nil
+}
+
+// newTestModel is the program on the split scene, connected.
+func newTestModel(t *testing.T, lab *fakeLab, change func(*Options)) *model {
+	t.Helper()
+	opts := Options{Source: lab, Exec: lab.exec, Env: func(string) (string, bool) { return "", false },
+		Complete: func(line string) []string {
+			var out []string
+			for _, w := range []string{"partition", "pause", "put"} {
+				if strings.HasPrefix(w, line) {
+					out = append(out, w)
+				}
+			}
+			return out
+		},
+		Preview: func(line string, _ *netlab.Status) string { return "would run " + line },
+		Verbs:   []Verb{{Name: "partition", Usage: "Split the cluster", Args: "SIDE [/ SIDE].."}},
+	}
+	if change != nil {
+		change(&opts)
+	}
+	if err := opts.fill(); err != nil {
+		t.Fatal(err)
+	}
+	m := newModel(t.Context(), opts, scene(split), look{w: 80, h: 24, ascii: true, color: ColorNone, frame: time.Second / 15})
+	m.now = func() time.Time { return epoch }
+	m.Init()
+	m.Update(tickMsg{m.ticker})
+	return m
+}
+
+// press sends keys as a person does: words in <> are named keys.
+func press(m *model, keys ...string) {
+	named := map[string]tea.KeyType{"<enter>": tea.KeyEnter, "<esc>": tea.KeyEsc, "<tab>": tea.KeyTab, "<up>": tea.KeyUp, "<down>": tea.KeyDown,
+		"<left>": tea.KeyLeft, "<right>": tea.KeyRight, "<home>": tea.KeyHome, "<end>": tea.KeyEnd, "<back>": tea.KeyBackspace, "<C-u>": tea.KeyCtrlU}
+	for _, k := range keys {
+		msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
+		if t, ok := named[k]; ok {
+			msg = tea.KeyMsg{Type: t}
+		} else if k == " " {
+			msg = tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
+		}
+		_, cmd := m.Update(msg)
+		settle(m, cmd)
+	}
+}
+
+// settle, in a synctest bubble, runs a command and what follows from it, except the ticker.
+func settle(m *model, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	var msg tea.Msg
+	select {
+	case msg = <-done:
+	case <-time.After(30 * time.Millisecond): // of the bubble: nothing else can go on, so it is a ticker
+		return
+	}
+	if batch, ok := msg.(tea.BatchMsg); ok {
+		for _, c := range batch {
+			settle(m, c)
+		}
+		return
+	}
+	if msg == nil {
+		return
+	}
+	if _, tick := msg.(tickMsg); tick {
+		return
+	}
+	_, next := m.Update(msg)
+	settle(m, next)
+}
+
+func screenOf(m *model) string { return ansi.Strip(m.View()) }
+
+func TestKeysRunLines(t *testing.T) {
+	tests := []struct {
+		name string
+		keys []string
+		want []string
+	}{
+		{"x kills the picked node, the leader at first", []string{"x"}, []string{"kill 1"}},
+		{"digits pick", []string{"4", "r"}, []string{"restart 4"}},
+		{"down goes by what is on the screen: S3 is below S1", []string{"<down>", "x"}, []string{"kill 3"}},
+		{"keys typed fast arrive as one", []string{"5x"}, []string{"kill 5"}},
+		{"marked nodes act together, once", []string{"2m4m", "x", "x"}, []string{"kill 2 4", "kill 4"}},
+		{"z pauses", []string{"z"}, []string{"pause 1"}},
+		{"t lets a timer run out", []string{"3t"}, []string{"elect 3"}},
+		{"p asks, filled with the picked node", []string{"p", "<enter>"}, []string{"partition 1"}},
+		{"p asks, filled with the marked nodes", []string{"2m4m", "p", "<enter>"}, []string{"partition 2 4"}},
+		{"esc takes the prompt back", []string{"p", "<esc>"}, nil},
+		{"the prompt can be edited", []string{"p", "<back>", "2 4", "<enter>"}, []string{"partition 2 4"}},
+		{"c s o h have their prompts", []string{"c", "<enter>", "s", "<enter>", "o", "<enter>", "h", "<enter>"},
+			[]string{"cut 1", "slow 1 20ms", "lose 1 10%", "heal"}},
+		{"in the matrix the picked link counts", []string{"L", "<right>", "c", "<enter>"}, []string{"cut 1 to 3"}},
+		{"w puts", []string{"w", "x 1", "<enter>"}, []string{"put x 1"}},
+		{"W stops writes that run", []string{"W"}, []string{"load stop"}},
+		{"space holds", []string{" "}, []string{"hold"}},
+		{"brackets change the rate", []string{"[", "]"}, []string{"speed 0.5", "speed 2"}},
+		{"the palette takes the command line's words", []string{":", "raftlab slow all 20ms", "<enter>"}, []string{"slow all 20ms"}},
+		{"tab completes a word", []string{":", "part", "<tab>", "3", "<enter>"}, []string{"partition 3"}},
+		{"up brings the last line back", []string{":", "put x 1", "<enter>", ":", "<up>", "<enter>"}, []string{"put x 1", "put x 1"}},
+		{"wipe asks", []string{":", "wipe 3", "<enter>", "n"}, nil},
+		{"and is done on y", []string{":", "wipe 3", "<enter>", "y"}, []string{"wipe 3"}},
+		{"Q asks and stops the lab", []string{"Q", "y"}, []string{"down"}},
+		{"help finds a key and does it", []string{"?", "time", " ", "out", "<enter>"}, []string{"elect 1"}},
+		{"help runs what it names", []string{"?", "SIGKILL", "<enter>"}, []string{"kill 1"}},
+		{"help opens the palette for a command", []string{"?", "Split", "<enter>", "2 4", "<enter>"}, []string{"partition 2 4"}},
+		{"keys act while a node's detail is open", []string{"3", "<enter>", "x"}, []string{"kill 3"}},
+		{"g picks by number", []string{"g", "5", "<enter>", "x"}, []string{"kill 5"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lab := &fakeLab{}
+				m := newTestModel(t, lab, nil)
+				press(m, tt.keys...)
+				if !slices.Equal(lab.lines, tt.want) {
+					t.Errorf("keys %q ran %q, want %q; screen:\n%s", tt.keys, lab.lines, tt.want, screenOf(m))
+				}
+			})
+		})
+	}
+}
+
+func TestPasteIsNotARowOfCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := &fakeLab{}
+		m := newTestModel(t, lab, nil)
+		m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("xxQy"), Paste: true})
+		if len(lab.lines) > 0 || m.ui.overlay != overlayNone {
+			t.Errorf("a paste ran %q", lab.lines)
+		}
+		press(m, ":")
+		m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("put x 1\nkill all\n"), Paste: true})
+		if got := m.ui.input.String(); got != "put x 1 kill all " || len(lab.lines) > 0 {
+			t.Errorf("pasted into the palette: %q, ran %q", got, lab.lines)
+		}
+	})
+}
+
+func TestErrorsStayUntilDismissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := true
+		lab := &fakeLab{}
+		lab.answer = func(line string) (Result, error) {
+			if fail {
+				return Result{}, netlab.Errorf(netlab.ExitConflict, "S1 is dead already").WithHint("raftlab restart 1")
+			}
+			return Result{Out: "S1 killed\n"}, nil
+		}
+		m := newTestModel(t, lab, nil)
+		press(m, "x", "x")
+		now := epoch.Add(time.Hour)
+		m.now = func() time.Time { return now }
+		m.Update(tickMsg{m.ticker})
+		for _, want := range []string{"error: S1 is dead already (and 1 error before it)", "hint: raftlab restart 1"} {
+			if !strings.Contains(screenOf(m), want) {
+				t.Errorf("an hour later the screen lacks %q:\n%s", want, screenOf(m))
+			}
+		}
+		press(m, "<esc>")
+		if strings.Contains(screenOf(m), "error:") {
+			t.Error("esc did not dismiss the error")
+		}
+		fail = false
+		press(m, "x")
+		if !strings.Contains(screenOf(m), "S1 killed") {
+			t.Errorf("the answer is not shown:\n%s", screenOf(m))
+		}
+		now = now.Add(10 * time.Second)
+		m.Update(tickMsg{m.ticker})
+		if strings.Contains(screenOf(m), "S1 killed") {
+			t.Error("an answer stays for ever")
+		}
+	})
+}
+
+func TestReadOnlyRefusesWhatActs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := &fakeLab{}
+		m := newTestModel(t, lab, func(o *Options) { o.ReadOnly = true })
+		press(m, "x", "<esc>", " ", "<esc>", ":", "heal", "<enter>", "<esc>", ":", "status", "<enter>")
+		if want := []string{"status"}; !slices.Equal(lab.lines, want) {
+			t.Errorf("ran %q, want %q", lab.lines, want)
+		}
+	})
+}
+
+// A lost lab leaves its last picture, dated, and refuses what acts.
+func TestLostLabKeepsItsPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := &fakeLab{}
+		m := newTestModel(t, lab, nil)
+		m.store.change(func(l *labState) { l.lose(epoch, "connection refused", false) })
+		m.now = func() time.Time { return epoch.Add(3 * time.Second) }
+		m.Update(tickMsg{m.ticker})
+		got := screenOf(m)
+		for _, want := range []string{"NO CONNECTION 3 s, picture of 00:42.312, retry 1", "S1 LEADER", "committed 43"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("screen lacks %q:\n%s", want, got)
+			}
+		}
+		press(m, "x")
+		if len(lab.lines) > 0 || !strings.Contains(screenOf(m), "not connected: kill needs the lab") {
+			t.Errorf("x ran %q; screen:\n%s", lab.lines, screenOf(m))
+		}
+		press(m, "<esc>")
+		m.store.change(func(l *labState) { l.lose(epoch, "it was taken down", true) })
+		m.Update(tickMsg{m.ticker})
+		if !strings.Contains(screenOf(m), "The lab was stopped: it was taken down.") {
+			t.Errorf("no card:\n%s", screenOf(m))
+		}
+	})
+}
+
+// While the lab clock is held and nothing comes, no frame is drawn at all.
+func TestHeldLabCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := &fakeLab{}
+		m := newTestModel(t, lab, nil)
+		m.now = time.Now
+		m.store.change(func(l *labState) {
+			l.apply(netlab.Update{Lab: &netlab.LabChange{Term: 7, Leader: 1, Commit: 43, Clock: netlab.ClockStatus{LabNS: 42_312 * msNS, Rate: 1, Held: true}, LastEvent: 6}}, nil, time.Now())
+		})
+		frames := 0
+		cmd := m.frame()
+		for start := time.Now(); time.Since(start) < 5*time.Second; frames++ {
+			out := make(chan tea.Msg, 1)
+			go func() { out <- cmd() }()
+			select {
+			case msg := <-out:
+				_, cmd = m.Update(msg)
+			case <-time.After(10 * time.Second):
+				// Asleep, as it should be; now something comes.
+				m.store.change(func(*labState) {})
+				if msg := <-out; msg != (stirMsg{m.ticker}) {
+					t.Fatalf("woken by %#v", msg)
+				}
+			}
+		}
+		if frames > 20 {
+			t.Errorf("%d frames while nothing changed", frames)
+		}
+	})
+}
+
+func TestStaleTickersEnd(t *testing.T) {
+	m := newTestModel(t, &fakeLab{}, nil)
+	old := tickMsg{m.ticker}
+	m.Update(tea.FocusMsg{})
+	if _, cmd := m.Update(old); cmd != nil {
+		t.Error("a stale ticker went on: two of them run now")
+	}
+}
+
+func TestDetailShowsTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		press(m, "<enter>")
+		for _, want := range []string{"NODE S1", "LEADER of term 7", "why no commit: 44 needs 3 copies, known are 1 (S1)", "put cart=4", "not committed"} {
+			if !strings.Contains(screenOf(m), want) {
+				t.Errorf("detail lacks %q:\n%s", want, screenOf(m))
+			}
+		}
+	})
+}
+
+func TestDataComparesNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		press(m, "D")
+		for _, want := range []string{"cart", "3 @43", "S4 does", "1 key, 0 differ"} {
+			if !strings.Contains(screenOf(m), want) {
+				t.Errorf("data view lacks %q:\n%s", want, screenOf(m))
+			}
+		}
+	})
+}
+
+// The reader asks for the events from before it came, notices the loss, comes
+// back, and takes a lab of the same name with fewer events for a new one.
+func TestReaderFollowsTheLab(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := split()
+		lab := &fakeLab{events: []netlab.Event{{ID: 1, Kind: netlab.EventElected, Node: 2, Term: 6, Text: "won"}, {ID: 2, Kind: netlab.EventNote, Text: "said"}}}
+		up := make(chan bool)
+		lab.stream = func(ctx context.Context, try int, f func(netlab.Update) error) error {
+			switch try {
+			case 1:
+				status := *first.Status
+				status.LastEvent = 2
+				if err := f(netlab.Update{Status: &status}); err != nil {
+					return err
+				}
+				second := second
+				second.Events = []netlab.Event{{ID: 3, Text: "third"}}
+				if err := f(second); err != nil {
+					return err
+				}
+				return errors.New("reset by peer")
+			case 2:
+				return netlab.Errorf(netlab.ExitNoLab, "no such lab")
+			}
+			q, _ := quiet()
+			if err := f(q); err != nil {
+				return err
+			}
+			close(up)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		st := newStore("default")
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { r := reader{source: lab, store: st, every: time.Second}; r.run(ctx) })
+		synctest.Wait()
+		var l labState
+		st.copyTo(&l)
+		if len(l.events) != 3 || l.conn.up || l.conn.cause != "reset by peer" || l.status.Term != 7 {
+			t.Errorf("after the loss: %d events, conn %+v, term %d", len(l.events), l.conn, l.status.Term)
+		}
+		<-up
+		synctest.Wait()
+		st.copyTo(&l)
+		if !l.conn.up || l.status.Lab != "small" || len(l.events) != 0 {
+			t.Errorf("after coming back: conn %+v, lab %q, %d events", l.conn, l.status.Lab, len(l.events))
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestLabClockIsExtrapolated(t *testing.T) {
+	var c labClock
+	c.set(netlab.ClockStatus{LabNS: 1000 * msNS, Rate: 0.1}, epoch)
+	at := func(d time.Duration) int64 { return c.at(epoch.Add(d)) / msNS }
+	if got := at(time.Second); got != 1100 {
+		t.Errorf("a second later at rate 0.1: %d ms, want 1100", got)
+	}
+	// A reading that took 50 ms to come does not set the clock back.
+	c.set(netlab.ClockStatus{LabNS: 1095 * msNS, Rate: 0.1}, epoch.Add(time.Second))
+	if got := at(time.Second); got != 1100 {
+		t.Errorf("after a late reading: %d ms, want 1100", got)
+	}
+	c.set(netlab.ClockStatus{LabNS: 1102 * msNS, Rate: 0.1, Held: true}, epoch.Add(time.Second))
+	if got := at(time.Hour); got != 1102 {
+		t.Errorf("held for an hour: %d ms, want 1102", got)
+	}
+}
+
+// Only flights that last more than two frames of the screen may be drawn under
+// way: the others have arrived by the time they are seen.
+func TestOnlyLongFlightsAreDrawnInFlight(t *testing.T) {
+	for _, tt := range []struct {
+		flight time.Duration
+		rate   float64
+		want   bool
+	}{{200 * time.Microsecond, 1, false}, {20 * time.Millisecond, 1, false}, {20 * time.Millisecond, 0.1, true}, {200 * time.Millisecond, 1, true}, {200 * time.Millisecond, 10, false}} {
+		p := picture{lab: &labState{clock: labClock{rate: tt.rate}}, look: look{frame: time.Second / 15}}
+		fr := &frame{Frame: netlab.Frame{LeftNS: 0, DueNS: int64(tt.flight)}}
+		if got := p.watchable(fr); got != tt.want {
+			t.Errorf("%v at rate %v: in flight %v, want %v", tt.flight, tt.rate, got, tt.want)
+		}
+	}
+}
+
+func TestStoryOutlivesAFloodOfWrites(t *testing.T) {
+	var l labState
+	l.addEvents([]netlab.Event{{ID: 1, Kind: netlab.EventElected, Node: 1, Term: 1, Text: "won term 1"}})
+	for id := uint64(2); id < 50_000; id++ {
+		l.addEvents([]netlab.Event{{ID: id, Kind: netlab.EventCommit, Node: 1, Text: "committed"}})
+	}
+	p := picture{lab: &l, ui: &uiState{}}
+	rows := p.eventRows(10)
+	if len(rows) != 4 || rows[3].ID != 1 || rows[2].folded != 49_996 {
+		for _, r := range rows {
+			t.Logf("%d folds %d: %s", r.ID, r.folded, r.Text)
+		}
+		t.Errorf("%d rows, want two commits, one row for the other 49 996, and the election", len(rows))
+	}
+}
+
+func TestEnvironmentDecidesTheColours(t *testing.T) {
+	for _, tt := range []struct {
+		env  map[string]string
+		want Color
+	}{
+		{map[string]string{"TERM": "xterm-256color"}, Color256},
+		{map[string]string{"TERM": "xterm-256color", "COLORTERM": "truecolor"}, ColorTrue},
+		{map[string]string{"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, ColorNone},
+		{map[string]string{"TERM": "tmux-256color", "COLORTERM": "truecolor"}, Color256},
+		{map[string]string{"TERM": "xterm"}, Color16},
+		{map[string]string{"TERM": "vt220"}, ColorNone},
+	} {
+		if got := colorOf(func(k string) string { return tt.env[k] }); got != tt.want {
+			t.Errorf("%v: %v, want %v", tt.env, got, tt.want)
+		}
+	}
+}
