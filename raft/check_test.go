@@ -80,7 +80,7 @@ func newChecker(servers []*server) *checker {
 		votes:   map[ballotID]raft.NodeID{},
 	}
 	for _, s := range servers {
-		c.views[s.id] = &view{log: append([]raft.Entry(nil), s.disk.entries...)}
+		c.views[s.id] = &view{}
 	}
 	return c
 }
@@ -108,7 +108,8 @@ func (c *checker) stepped(s *server) {
 	c.checks++
 	v, n := c.views[s.id], s.node
 	if v.life != s.life {
-		*v = view{life: s.life, log: append([]raft.Entry(nil), s.disk.entries...)}
+		*v = view{life: s.life}
+		c.handedOut(s, raft.Ready{Entries: s.disk.entries})
 	}
 	now := view{life: s.life, role: n.Role(), term: n.Term(), last: n.LastIndex(), commit: n.Commit(), applied: len(s.applied), log: v.log}
 	now.lastTerm, _ = n.TermOf(now.last)
@@ -205,11 +206,16 @@ func (c *checker) apply(s *server, i raft.Index, e raft.Entry) {
 	case int(i) > len(c.commits) || c.commits[i-1].term != e.Term:
 		c.fail(errStateMachineSafety, "%v applies entry %d of term %d, which is not the committed one", s.id, i, e.Term)
 	default:
-		c.sameEntry(s, c.entries[entryID{i, e.Term}].prevTerm, e)
+		prev := raft.Term(0)
+		if i > 1 {
+			prev = s.applied[i-2].Term
+		}
+		c.sameEntry(s, prev, e)
 	}
 }
 
-// handedOut looks at what a Ready of s adds to its log.
+// handedOut looks at what a Ready of s adds to its log; after a start, at what
+// its disk holds.
 func (c *checker) handedOut(s *server, r raft.Ready) {
 	if len(r.Entries) == 0 {
 		return

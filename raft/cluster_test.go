@@ -18,6 +18,7 @@ type cluster struct {
 	net     []raft.Message // sent and not delivered yet, oldest first
 	cut     map[[2]raft.NodeID]bool
 	check   *checker
+	forging bool // the test makes up answers, so the disks do not bear them out
 	quiet   bool
 	out     strings.Builder // what happened: an event or a delivery a line
 }
@@ -134,7 +135,7 @@ func (c *cluster) process(m *member) {
 		}
 		c.check.stepped(m.server)
 	}
-	if c.check.err != nil {
+	if c.check.err != nil && !c.forging {
 		c.tb.Fatal(c.check.err)
 	}
 }

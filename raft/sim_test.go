@@ -131,6 +131,8 @@ type sim struct {
 	stats   simStats
 	trace   func(string)
 	err     error
+
+	sabotage *sabotage // nil: all servers are correct
 }
 
 // simServer is a server in a schedule.
@@ -259,6 +261,9 @@ func (s *sim) on(srv *simServer, do func()) func() {
 }
 
 func (s *sim) start(srv *simServer) {
+	if s.sabotage != nil && s.sabotage.start != nil {
+		s.sabotage.start(srv.server)
+	}
 	if err := srv.start(s.now); err != nil {
 		s.err = err
 		return
@@ -307,6 +312,9 @@ func (s *sim) ready(srv *simServer) {
 		}
 		s.count(srv, r.Events)
 		s.check.handedOut(srv.server, r)
+		if s.sabotage != nil && s.sabotage.ready != nil {
+			s.sabotage.ready(&r)
+		}
 		for _, m := range srv.take(r) {
 			s.send(srv, m)
 		}
@@ -367,6 +375,9 @@ func (s *sim) sync(srv *simServer) {
 // send puts m on the network, which may lose it or double it.
 func (s *sim) send(srv *simServer, m raft.Message) {
 	s.check.leaves(srv.server, m)
+	if s.sabotage != nil && s.sabotage.send != nil {
+		m = s.sabotage.send(m)
+	}
 	copies := 1
 	if !s.healed && s.rand.IntN(100) < s.draw.lossPct {
 		copies = 0
@@ -390,7 +401,7 @@ func (s *sim) arrive(m raft.Message) {
 	}
 	s.on(srv, func() {
 		s.say("%v", m)
-		if err := srv.node.Step(s.now, m); err != nil {
+		if err := srv.node.Step(s.now, m); err != nil && s.sabotage == nil {
 			s.err = fmt.Errorf("%v refuses a message of a correct server: %w", srv.id, err)
 			return
 		}
