@@ -70,7 +70,8 @@ func (f *fakeLab) Dump(_ context.Context, node string) (*netlab.Dump, error) {
 	return &netlab.Dump{Node: int(node[0] - '0'), Applied: 43, Pairs: []netlab.DumpPair{{Key: "cart", Value: "3", Index: 43}}}, nil
 }
 
-// newTestModel is the program on the split scene, connected.
+// newTestModel is the program on the split scene, connected. It wants a
+// synctest bubble around it.
 func newTestModel(t *testing.T, lab *fakeLab, change func(*Options)) *model {
 	t.Helper()
 	opts := Options{Source: lab, Exec: lab.exec, Env: func(string) (string, bool) { return "", false },
@@ -92,6 +93,8 @@ func newTestModel(t *testing.T, lab *fakeLab, change func(*Options)) *model {
 	if err := opts.fill(); err != nil {
 		t.Fatal(err)
 	}
+	// In a bubble time stands once a test has returned: let its tickers end.
+	t.Cleanup(func() { time.Sleep(5 * time.Second) })
 	m := newModel(t.Context(), opts, scene(split), look{w: 80, h: 24, ascii: true, color: ColorNone, frame: time.Second / 15})
 	m.now = func() time.Time { return epoch }
 	m.Init()
@@ -319,12 +322,14 @@ func TestHeldLabCostsNothing(t *testing.T) {
 }
 
 func TestStaleTickersEnd(t *testing.T) {
-	m := newTestModel(t, &fakeLab{}, nil)
-	old := tickMsg{m.ticker}
-	m.Update(tea.FocusMsg{})
-	if _, cmd := m.Update(old); cmd != nil {
-		t.Error("a stale ticker went on: two of them run now")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		old := tickMsg{m.ticker}
+		m.Update(tea.FocusMsg{})
+		if _, cmd := m.Update(old); cmd != nil {
+			t.Error("a stale ticker went on: two of them run now")
+		}
+	})
 }
 
 func TestDetailShowsTheLog(t *testing.T) {
