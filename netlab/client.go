@@ -296,6 +296,8 @@ func (c *Client) lost(ctx context.Context, path string, err error) *Error {
 	}
 	if m, err := c.dir.readMeta(); errors.Is(err, fs.ErrNotExist) {
 		fact, stopped = fmt.Sprintf("lab %q was taken down", c.name), true
+	} else if err == nil && m.Stopped && !m.Kept {
+		fact, stopped = fmt.Sprintf("lab %q is being stopped", c.name), true
 	} else if err == nil && !m.answers() {
 		fact, stopped = fmt.Sprintf("lost lab %q: %s", c.name, m.ended()), m.Kept
 	}

@@ -80,8 +80,9 @@ type meta struct {
 	Socket  string    `json:"socket"`
 	Config  Config    `json:"config"`
 	Started time.Time `json:"started"`
-	Runs    int       `json:"runs"` // how often a process took it up; tells clients' sessions of two runs apart
-	Kept    bool      `json:"kept"` // stopped on purpose, its data kept
+	Runs    int       `json:"runs"`    // how often a process took it up; tells clients' sessions of two runs apart
+	Stopped bool      `json:"stopped"` // on purpose: its process ends, or has
+	Kept    bool      `json:"kept"`    // and left its data for the next
 }
 
 func (d dir) readMeta() (*meta, error) {

@@ -18,7 +18,6 @@ func TestClientOperationsThatCannotBe(t *testing.T) {
 	}{
 		{"no such operation", KVOp{Op: "append", Key: "x"}, ExitUsage, `there is no client operation "append"`, "put get del cas incr"},
 		{"no key", KVOp{Op: "put"}, ExitUsage, "put: the key is empty", "raftlab put KEY"},
-		{"a put at one node", KVOp{Op: "put", Key: "x", Node: "2"}, ExitUsage, "put goes through the log", "get KEY --node 3"},
 		{"a read nobody knows", KVOp{Op: "get", Key: "x", Read: "fast"}, ExitUsage, `there is no way to read called "fast"`, "log or stale"},
 		{"a read of the log at one node", KVOp{Op: "get", Key: "x", Read: "log", Node: "2"}, ExitUsage, "answered by the leader", "--read stale"},
 		{"an endless timeout", KVOp{Op: "get", Key: "x", Timeout: 2 * time.Hour}, ExitUsage, "at most 1h0m0s", "--timeout 5s"},

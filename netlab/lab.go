@@ -34,6 +34,9 @@ type lab struct {
 	run    int // how many processes took this lab up so far, this one included
 	log    *slog.Logger
 
+	metaMu sync.Mutex
+	meta   *meta // as it is in lab.json
+
 	clock    *clock.Clock
 	token    string       // what nodes say in their hello
 	control  net.Listener // for nodes
@@ -144,7 +147,8 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	fresh := m.Runs == 0
 	m.Runs++
 	l.run = m.Runs
-	m.Pid, m.Version, m.Started, m.Kept = os.Getpid(), Version(), time.Now(), false
+	m.Pid, m.Version, m.Started = os.Getpid(), Version(), time.Now()
+	m.Stopped, m.Kept = false, false
 	if m.Socket, err = l.dir.socketPath(); err != nil {
 		return err
 	}
@@ -157,13 +161,16 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	if fresh {
 		after = leaveTraces
 	}
+	l.meta = m
 	defer func() {
+		l.metaMu.Lock()
+		defer l.metaMu.Unlock()
 		left := l.dir.removeSocket(m.Socket)
 		switch after {
 		case removeAll:
 			left = errors.Join(left, os.RemoveAll(string(l.dir)))
 		case keepData:
-			m.Pid, m.Kept = 0, true
+			m.Pid, m.Stopped, m.Kept = 0, true, true
 			left = errors.Join(left, l.dir.writeMeta(m))
 		case leaveTraces:
 			m.Pid = 0
@@ -172,8 +179,9 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 		err = errors.Join(err, left)
 	}()
 
-	l.ctx, l.stop = context.WithCancelCause(ctx)
+	l.ctx, l.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer l.stop(nil)
+	defer context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })()
 	// Nodes end when their lab hangs up, so it does that after it has ended them.
 	l.talking, l.hangUp = context.WithCancel(context.Background())
 	defer l.hangUp()
@@ -189,6 +197,9 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	}
 	if err != nil {
 		l.stop(nil)
+		for _, ln := range listeners {
+			err = errors.Join(err, ln.Close())
+		}
 		return errors.Join(err, l.dismantle(group))
 	}
 	for _, ln := range listeners {
@@ -207,6 +218,18 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.log.Info("lab stops", "cause", fmt.Sprint(cause), "data_kept", after == keepData)
 	l.stop(nil)
 	return l.dismantle(group)
+}
+
+// end stops the lab on purpose. Those who lose it learn from its directory that
+// it was.
+func (l *lab) end(cause error) {
+	l.metaMu.Lock()
+	l.meta.Stopped = true
+	if err := l.dir.writeMeta(l.meta); err != nil {
+		l.log.Warn("not written that the lab is being stopped", "error", err)
+	}
+	l.metaMu.Unlock()
+	l.stop(cause)
 }
 
 // build makes the parts that everything else needs. It starts no process.

@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 			os.Exit(runNode())
 		}
 	}
+	// A process under the race detector sleeps a second before it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -66,6 +67,9 @@ type child struct {
 	last string // the last line it wrote to stderr
 }
 
+// crash is how the Go runtime begins to say why it ends a program.
+var crash = regexp.MustCompile(`^(panic: |fatal error: |SIG[A-Z]+: )`)
+
 // lastLine returns the last line in the file from offset on: what a process
 // that ended had to say. Control bytes are escaped, a long line is cut.
 func lastLine(path string, offset int64) string {
@@ -78,17 +82,17 @@ func lastLine(path string, offset int64) string {
 	if err != nil || end <= offset {
 		return ""
 	}
-	const tail = 4096
+	const tail = 64 << 10
 	buf := make([]byte, min(end-offset, tail))
 	n, err := f.ReadAt(buf, end-int64(len(buf)))
 	if err != nil && n == 0 {
 		return ""
 	}
 	lines := bytes.Split(bytes.TrimSpace(buf[:n]), []byte("\n"))
-	// A panic ends in goroutines and registers: its first line is what counts.
 	line := lines[len(lines)-1]
+	// A Go program that crashed says why first, then shows its goroutines.
 	for _, l := range lines {
-		if bytes.HasPrefix(l, []byte("panic:")) || bytes.HasPrefix(l, []byte("fatal error:")) {
+		if crash.Match(l) {
 			line = l
 			break
 		}

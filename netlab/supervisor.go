@@ -216,6 +216,7 @@ func (l *lab) endMembers() {
 			case <-c.gone:
 				return
 			case <-time.After(endTimeout):
+				l.log.Warn("node did not end when asked, killing it", "node", m.id, "pid", c.pid)
 			}
 			if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				l.log.Error("kill node", "node", m.id, "pid", c.pid, "error", err)
