@@ -77,7 +77,7 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 	if len(n.Peers) > 0 {
 		add(faint, "%-5s %8s %8s %8s  %-12s %s", "peer", "next", "match", "under way", "last answer", "state")
 		for _, q := range n.Peers {
-			add(plain, "%-5s %8d %8d %9d  %-12s %s", name(q.ID), q.Next, q.Match, q.Inflight, p.lastAck(q), p.peerState(n.ID, q))
+			add(plain, "%-5s %8d %8d %9d  %-12s %s", name(q.ID), q.Next, q.Match, q.Inflight, p.lastAck(n.ID, q), p.peerState(n.ID, q))
 		}
 	}
 	if len(n.Votes) > 0 && (n.Role == netlab.RoleCandidate || n.Role == netlab.RolePreCandidate) {
@@ -94,11 +94,19 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 	return out
 }
 
-func (p *picture) lastAck(q netlab.PeerStatus) string {
-	if q.LastAckNS == 0 {
+func (p *picture) lastAck(leader int, q netlab.PeerStatus) string {
+	last := q.LastAckNS
+	// The node's word comes late; the network knows of answers since.
+	fr := p.newest(func(fr *frame) bool {
+		return fr.From == q.ID && fr.To == leader && fr.ArrivedNS != 0 && fr.Kind == kindAppendReply
+	})
+	if fr != nil {
+		last = max(last, fr.ArrivedNS)
+	}
+	if last == 0 {
 		return "never"
 	}
-	return ago(p.time - q.LastAckNS)
+	return ago(p.time - last)
 }
 
 func (p *picture) peerState(from int, q netlab.PeerStatus) string {

@@ -225,16 +225,17 @@ func (m *model) redraw() {
 	p.lab, p.ui, p.look, p.now = &m.lab, &m.ui, m.look, now
 	if now.Sub(m.sampled) >= 200*time.Millisecond || !m.moving() {
 		m.sampled = now
-		m.sampleTimers(m.lab.now(now))
+		m.sampleTimers()
 	}
 	m.text = m.scr.render(p)
 }
 
-func (m *model) sampleTimers(labNow int64) {
+func (m *model) sampleTimers() {
+	m.pic.derive()
 	m.ui.timers = m.ui.timers[:0]
-	for i := range m.lab.status.Nodes {
-		n := &m.lab.status.Nodes[i]
-		m.ui.timers = append(m.ui.timers, timerSample{n.ID, n.TimerEndNS - labNow, n.TimerEndNS != 0})
+	for i, n := range m.pic.nodes {
+		left, _, ok := m.pic.timer(i)
+		m.ui.timers = append(m.ui.timers, timerSample{n.ID, int64(left), ok})
 	}
 }
 

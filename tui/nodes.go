@@ -295,7 +295,13 @@ func drawTimer(p *picture, pn pane, i, bar int, st style) {
 	pn.put(0, 0, '[', faint)
 	pn.put(inner+1, 0, ']', faint)
 	left, length, ok := p.timer(i)
+	if n.Role == netlab.RoleLeader && inner >= 4 && length > 0 {
+		pn.text(1, 0, "hb", faint)
+	}
 	if !ok {
+		if length > 0 {
+			pn.right(pn.w-1, 0, "/"+shortTime(length), faint) // every so often
+		}
 		return
 	}
 	cells := int((int64(left)*int64(inner) + int64(length)/2) / int64(length))

@@ -202,16 +202,44 @@ func (p *picture) roleWord(i int) (string, style) {
 	return n.Role, plain
 }
 
-// timer is how much time a node's timer has left, and its whole length. It
-// does not run in a process that is dead.
+// timer is how much time a node's timer has left, and its whole length. ok is
+// false when none runs (in a process that is dead), or when what is left is
+// not known: then length alone may be.
 func (p *picture) timer(i int) (left, length time.Duration, ok bool) {
 	n := p.nodes[i]
 	if n.State == netlab.StateDead || n.TimerEndNS == 0 || n.TimerEndNS <= n.TimerStartNS {
 		return 0, 0, false
 	}
 	length = time.Duration(n.TimerEndNS - n.TimerStartNS)
-	left = time.Duration(clamp64(n.TimerEndNS-p.time, 0, int64(length)))
+	end := n.TimerEndNS
+	if n.State == netlab.StateUp && n.Role == netlab.RoleLeader && end < p.time {
+		// A leader's timer starts again with each heartbeat, and reports of that
+		// come late. The network saw the heartbeat leave.
+		if fr := p.newest(func(fr *frame) bool { return fr.From == n.ID && fr.Kind == kindHeartbeat }); fr != nil {
+			end = max(end, fr.LeftNS+int64(length))
+		}
+		if end < p.time {
+			return 0, length, false
+		}
+	}
+	left = time.Duration(clamp64(end-p.time, 0, int64(length)))
 	return left, length, true
+}
+
+// newest is the last frame heard of that f wants, nil when there is none.
+func (p *picture) newest(f func(*frame) bool) *frame {
+	var found *frame
+	for _, list := range [...][]frame{p.lab.beats.list, p.lab.frames.list} {
+		for i := len(list) - 1; i >= 0; i-- {
+			if f(&list[i]) {
+				if found == nil || list[i].LeftNS > found.LeftNS {
+					found = &list[i]
+				}
+				break
+			}
+		}
+	}
+	return found
 }
 
 func clamp64(v, lo, hi int64) int64 { return max(lo, min(v, hi)) }

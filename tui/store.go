@@ -346,9 +346,13 @@ func (l *labState) routine(fr *frame) bool {
 			l.frames.matches = make(map[[2]int]uint64)
 		}
 		k := [2]int{fr.From, fr.To}
-		same := l.frames.matches[k] == fr.Match
+		known, ok := l.frames.matches[k]
 		l.frames.matches[k] = fr.Match
-		return same
+		if !ok {
+			// Before this viewer came: it says nothing new if that much is committed.
+			known = min(fr.Match, l.status.Commit)
+		}
+		return known == fr.Match
 	}
 	return false
 }
