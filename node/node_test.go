@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -26,11 +25,6 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(EnvID) != "" {
 		o, err := FromEnv()
-		if f := os.Getenv("X_PROF"); f != "" {
-			w, _ := os.Create(f + os.Getenv(EnvID))
-			pprof.StartCPUProfile(w)
-			time.AfterFunc(12*time.Second, func() { pprof.StopCPUProfile(); w.Close() })
-		}
 		if err == nil {
 			err = Run(context.Background(), o)
 		}
