@@ -7,4 +7,8 @@
 // which the network reads without looking at the rest. Whoever dials says
 // [Hello] first. A length over [MaxFrame], a type where another belongs, or a
 // hello of another version is an error on that connection and nothing more.
+//
+// Elements and fields may be added behind those there are: who does not know
+// them skips them. testdata/frames.txt shows a frame of every kind, for whoever
+// writes a node of another make.
 package wire

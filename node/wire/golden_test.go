@@ -18,8 +18,9 @@ var update = flag.Bool("update", false, "rewrite testdata")
 const goldenFile = "testdata/frames.txt"
 
 // The frames as they are on the wire, in hex and as any msgpack reader shows
-// them. A diff here is a change of the protocol: recordings and nodes of other
-// makes stop working, so it takes another [Version].
+// them. What a diff here adds, at the end of a frame or as a field of a control
+// body, older nodes skip: -update. Any other diff is a change of the protocol:
+// recordings and nodes of other makes stop working, so it takes another [Version].
 func TestFramesStayAsTheyAre(t *testing.T) {
 	var out strings.Builder
 	out.WriteString("# Every kind of frame: its name, its elements, its bytes with the length before them.\n")
