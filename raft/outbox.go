@@ -92,8 +92,18 @@ func (n *Node) answer(to NodeID, term Term, body Body) {
 	n.sendWhenStored(Message{From: n.cfg.ID, To: to, Term: term, Body: body}, 0)
 }
 
-// answerLog replies once the log up to index is stored as well.
+// answerLog replies once the log up to index is stored as well. An
+// acknowledgement stands for those before it, so of several that wait for the
+// same write only the last leaves.
 func (n *Node) answerLog(to NodeID, r *AppendEntriesReply, index Index) {
+	if k := len(n.out.afterSync) - 1; k >= 0 {
+		waits := &n.out.afterSync[k]
+		if before, ok := waits.Body.(*AppendEntriesReply); ok && before.Success && before.Match <= r.Match &&
+			waits.To == to && waits.Term == n.hard.Term && index > n.log.durable {
+			waits.Body = r
+			return
+		}
+	}
 	n.sendWhenStored(Message{From: n.cfg.ID, To: to, Term: n.hard.Term, Body: r}, index)
 }
 

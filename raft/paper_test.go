@@ -796,6 +796,30 @@ func TestBytesUnderWayAreBounded(t *testing.T) {
 	}
 }
 
+// A follower that is behind with its inbox acknowledges in one answer what it
+// writes in one sync.
+func TestAcknowledgementsTravelTogether(t *testing.T) {
+	c := newCluster(t, 2).start()
+	c.elect(1)
+	for range 10 {
+		c.propose(1, "x")
+	}
+	m := c.at(2)
+	for _, msg := range c.remove(to(2)) {
+		if err := m.node.Step(m.now, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.process(m)
+	if got := fmt.Sprint(c.net); got != "[S2 -> S1 t1 ok 11 after 10]" {
+		t.Errorf("10 AppendEntries are answered by %v", got)
+	}
+	c.settle()
+	if p := c.node(1).Status().Peers[0]; p.Inflight != 0 || p.Match != 11 {
+		t.Errorf("the leader makes of it %+v", p)
+	}
+}
+
 // "If AppendEntries fails because of log inconsistency: decrement nextIndex and
 // retry" (§5.3), with hints one term a step. The figures are Figure 7's.
 func TestLeaderWalksBackATermAStep(t *testing.T) {

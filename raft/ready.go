@@ -15,8 +15,8 @@ package raft
 // State and Entries of one Ready are written State first, so that a torn write
 // leaves no entry of a term the server does not know of.
 //
-// Entries and Committed share memory with the Node and must not be changed;
-// Events, and the Nodes in them, are valid until the next call of [Node.Ready].
+// Entries, Committed and the bodies of messages may be kept but share memory
+// with the Node and must not be changed; Events, and the Nodes in them, are valid until the next call of [Node.Ready].
 //
 // Err, a *[StorageError], says that the Node has stopped because entries it
 // had persisted could not be read back. Nothing else is set then, every later
@@ -81,7 +81,7 @@ const (
 	ReasonVoted
 	// ReasonLogNewer: the node's own log is more up to date than the candidate's (§5.4.1).
 	ReasonLogNewer
-	// ReasonLeaderKnown: a pre-vote while a leader is heard from (thesis §9.6).
+	// ReasonLeaderKnown: a pre-vote while leader Other is heard from (thesis §9.6).
 	ReasonLeaderKnown
 	// ReasonLogShort: the node has no entry at prevLogIndex (§5.3).
 	ReasonLogShort
@@ -99,7 +99,7 @@ type Event struct {
 	Term    Term
 	Role    Role
 	Peer    NodeID
-	Other   NodeID // ReasonVoted: who has the vote
+	Other   NodeID // ReasonVoted: who has the vote; ReasonLeaderKnown: the leader
 	First   Index
 	Index   Index
 	LogTerm Term

@@ -14,7 +14,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("sim.seed", 0, "run only the schedule of this seed, and print it")
-	simCount = flag.Int("sim.count", 2000, "how many schedules to run")
+	simCount = flag.Int("sim.count", 1500, "how many schedules to run")
 	simFirst = flag.Uint64("sim.first", 1, "the first schedule's seed")
 )
 
@@ -22,7 +22,7 @@ const (
 	ms    = 1_000_000    // of a raft.Duration
 	peace = 120_000 * ms // after the faults, at most
 
-	chaosSteps = 2500 // of a schedule, at most, before the faults end
+	chaosSteps = 1500 // of a schedule, at most, before the faults end
 )
 
 // TestSim runs clusters through random schedules: messages lost, doubled,
