@@ -73,7 +73,7 @@ func copied(b *testing.B) pipe {
 }
 
 // proxied is a pipe through the proxy, from node 1 to node 2 and back.
-func proxied(b *testing.B, rules link.Rules) (pipe, *Proxy) {
+func proxied(b *testing.B, rules link.Rules) pipe {
 	p, err := New(Options{Nodes: 2, Seed: 1, Clock: clock.New(clock.Setting{Rate: 1}), Token: token})
 	if err != nil {
 		b.Fatal(err)
@@ -103,7 +103,7 @@ func proxied(b *testing.B, rules link.Rules) (pipe, *Proxy) {
 		}
 		return way{w, r}
 	}
-	return pipe{one(1, 2), one(2, 1)}, p
+	return pipe{one(1, 2), one(2, 1)}
 }
 
 // message is a frame of size bytes, or as near as it gets.
@@ -134,12 +134,15 @@ func read(b *testing.B, c net.Conn, raw []byte) {
 	}
 }
 
+// eachPipe runs a benchmark over every kind of pipe.
 func eachPipe(b *testing.B, run func(b *testing.B, p pipe)) {
 	b.Run("bare", func(b *testing.B) { run(b, bare(b)) })
 	b.Run("iocopy", func(b *testing.B) { run(b, copied(b)) })
 	b.Run("proxy", func(b *testing.B) {
-		p, _ := proxied(b, link.Rules{})
-		run(b, p)
+		run(b, proxied(b, link.Rules{}))
+	})
+	b.Run("proxy-1ms", func(b *testing.B) {
+		run(b, proxied(b, link.Rules{Delay: link.Delay{Mean: raft.Duration(time.Millisecond)}}))
 	})
 }
 
@@ -243,11 +246,9 @@ func BenchmarkDelay(b *testing.B) {
 	}
 	b.Run("bare", func(b *testing.B) { run(b, bare(b).there, delay) })
 	b.Run("undelayed", func(b *testing.B) {
-		p, _ := proxied(b, link.Rules{})
-		run(b, p.there, delay)
+		run(b, proxied(b, link.Rules{}).there, delay)
 	})
 	b.Run("delayed", func(b *testing.B) {
-		p, _ := proxied(b, link.Rules{Delay: link.Delay{Mean: raft.Duration(delay)}})
-		run(b, p.there, 0)
+		run(b, proxied(b, link.Rules{Delay: link.Delay{Mean: raft.Duration(delay)}}).there, 0)
 	})
 }

@@ -19,7 +19,7 @@ type Frame struct {
 	Left     raft.Time
 	Due      raft.Time
 	Done     bool        // it has Arrived, or it was Dropped for a Reason; else it waits
-	Arrived  raft.Time   // 0 while it waits or when dropped
+	Arrived  raft.Time   // the receiver's connection took it; 0 while it waits or when dropped
 	Dropped  raft.Time   // 0 unless dropped
 	Reason   link.Reason // empty unless dropped
 	Summary  wire.Summary

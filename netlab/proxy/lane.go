@@ -170,12 +170,13 @@ func (l *lane) deliver() {
 	defer l.mu.Unlock()
 	for {
 		clock := p.clock.Setting()
-		n, raw := l.queue.due(clock.At)
-		if n == 0 || clock.Held || l.closed {
+		items, raw := l.queue.due(clock.At)
+		if len(items) == 0 || clock.Held || l.closed {
 			l.idle()
 			return
 		}
-		frames := l.recall(scratch, n)
+		scratch.list = l.recall(scratch.list[:0], items, raw)
+		frames := scratch.list
 		why := link.JudgeArrival(l.rules)
 		if why == "" && l.addr == "" {
 			why = DroppedDeadNode
@@ -184,7 +185,7 @@ func (l *lane) deliver() {
 			for i := range frames {
 				frames[i].dropped(clock.At, why)
 			}
-			l.counts.dropped += uint64(n)
+			l.counts.dropped += uint64(len(frames))
 		} else {
 			out := l.out
 			l.mu.Unlock()
@@ -192,7 +193,7 @@ func (l *lane) deliver() {
 			l.mu.Lock()
 			l.settle(frames, written, err)
 		}
-		l.queue.pop(n)
+		l.queue.pop(len(frames))
 		p.frames.add(frames)
 		if l.stalled && l.queue.bytes <= p.backlog/2 {
 			l.stalled = false
@@ -204,21 +205,22 @@ func (l *lane) deliver() {
 	}
 }
 
-// recall makes the records of the first n frames in the queue anew.
-func (l *lane) recall(scratch *frameList, n int) []Frame {
-	scratch.list = scratch.list[:0]
-	for i := range n {
-		it := l.queue.at(i)
-		raw := it.raw()
-		// It has been looked at when it came; it is still the same.
-		h, s, _ := wire.Peek(raw[4:])
-		scratch.list = append(scratch.list, Frame{
+// recall appends to dst the records of frames from the queue, made anew from
+// their bytes, which lie side by side in raw.
+func (l *lane) recall(dst []Frame, items []item, raw []byte) []Frame {
+	for i := range items {
+		it := &items[i]
+		size := it.to - it.from
+		// It was looked at when it came, and is still the same.
+		h, s, _ := wire.Peek(raw[4:size])
+		raw = raw[size:]
+		dst = append(dst, Frame{
 			ID: it.id, From: l.from, To: l.to, Number: it.number,
-			Kind: h.Kind, Term: h.Term, Bytes: len(raw), Summary: s,
+			Kind: h.Kind, Term: h.Term, Bytes: size, Summary: s,
 			Left: it.left, Due: it.due,
 		})
 	}
-	return scratch.list
+	return dst
 }
 
 // settle stamps frames that were handed to write, written bytes of which the

@@ -7,31 +7,29 @@ import (
 )
 
 // queue holds the frames of a link that wait, in the order they left, which is
-// also that of their due times. The zero queue is empty and holds no memory.
+// also that of their due times. The zero queue is empty; an empty queue holds no
+// memory.
 type queue struct {
-	items []item
-	start int // items before it are done
-	bytes int // of the frames, and what it costs to keep them
-	last  *segment
+	first, last *segment
+	bytes       int // of the frames, and what it costs to keep them
 }
 
 // item is a frame that waits. Its record is made anew from its bytes.
 type item struct {
 	id, number uint64
 	left, due  raft.Time
-	segment    *segment
 	from, to   int // its bytes in the segment
 }
 
-func (it *item) raw() []byte { return it.segment.buf[it.from:it.to] }
-
-// itemCost is what a frame costs beside its bytes; about the size of item.
+// itemCost is what a frame costs beside its bytes: an item, and some.
 const itemCost = 64
 
-// segment holds the bytes of consecutive frames.
+// segment holds consecutive frames.
 type segment struct {
-	buf  []byte
-	live int // items that are here
+	buf   []byte
+	items []item
+	start int // items before it are done
+	next  *segment
 }
 
 // A link that keeps a few heartbeats needs little, one that keeps a stream of
@@ -46,6 +44,7 @@ var (
 	largeSegments = sync.Pool{New: func() any { return &segment{buf: make([]byte, 0, segmentLarge)} }}
 )
 
+// takeSegment returns an empty segment with room for size bytes at least.
 func takeSegment(first bool, size int) *segment {
 	switch {
 	case first && size <= segmentSmall:
@@ -57,7 +56,7 @@ func takeSegment(first bool, size int) *segment {
 }
 
 func (s *segment) release() {
-	s.buf = s.buf[:0]
+	s.buf, s.items, s.start, s.next = s.buf[:0], s.items[:0], 0, nil
 	switch cap(s.buf) {
 	case segmentSmall:
 		smallSegments.Put(s)
@@ -66,70 +65,61 @@ func (s *segment) release() {
 	}
 }
 
-func (q *queue) empty() bool { return q.start == len(q.items) }
+func (q *queue) empty() bool { return q.first == nil }
 
 // head is the frame that is due first; there must be one.
-func (q *queue) head() *item { return q.at(0) }
-
-func (q *queue) at(i int) *item { return &q.items[q.start+i] }
+func (q *queue) head() *item { return &q.first.items[q.first.start] }
 
 // push puts a frame behind the others, and a copy of its bytes.
 func (q *queue) push(f *Frame, raw []byte) {
 	s := q.last
 	if s == nil || cap(s.buf)-len(s.buf) < len(raw) {
-		s = takeSegment(q.empty(), len(raw))
+		s = takeSegment(s == nil, len(raw))
+		if q.last == nil {
+			q.first = s
+		} else {
+			q.last.next = s
+		}
 		q.last = s
 	}
 	from := len(s.buf)
 	s.buf = append(s.buf, raw...)
-	s.live++
-	if q.start > 64 && q.start > len(q.items)/2 {
-		q.items = q.items[:copy(q.items, q.items[q.start:])]
-		q.start = 0
-	}
-	q.items = append(q.items, item{
-		id: f.ID, number: f.Number, left: f.Left, due: f.Due,
-		segment: s, from: from, to: len(s.buf),
+	s.items = append(s.items, item{
+		id: f.ID, number: f.Number, left: f.Left, due: f.Due, from: from, to: len(s.buf),
 	})
 	q.bytes += len(raw) + itemCost
 }
 
-// due returns how many of the first frames are due by now and lie side by
-// side, and their bytes, which stay as they are until those frames are popped.
-func (q *queue) due(now raft.Time) (int, []byte) {
-	n := 0
-	for i := q.start; i < len(q.items); i++ {
-		it := &q.items[i]
-		if it.due > now || it.segment != q.items[q.start].segment {
-			break
-		}
-		n++
+// due returns the first frames that are due by now and lie side by side, and
+// their bytes. Both stay as they are until those frames are popped.
+func (q *queue) due(now raft.Time) (items []item, raw []byte) {
+	if q.empty() {
+		return nil, nil
 	}
-	if n == 0 {
-		return 0, nil
+	s := q.first
+	end := s.start
+	for end < len(s.items) && s.items[end].due <= now {
+		end++
 	}
-	return n, q.head().segment.buf[q.head().from:q.at(n-1).to]
+	if end == s.start {
+		return nil, nil
+	}
+	return s.items[s.start:end], s.buf[s.items[s.start].from:s.items[end-1].to]
 }
 
-// pop takes the first n frames away. They lie in one segment.
+// pop takes the first n frames away, which due returned.
 func (q *queue) pop(n int) {
-	s := q.head().segment
-	for i := range n {
-		it := q.at(i)
-		q.bytes -= it.to - it.from + itemCost
-		it.segment = nil
+	s := q.first
+	for i := s.start; i < s.start+n; i++ {
+		q.bytes -= s.items[i].to - s.items[i].from + itemCost
 	}
-	q.start += n
-	s.live -= n
-	if q.empty() {
+	s.start += n
+	if s.start < len(s.items) {
+		return
+	}
+	q.first = s.next
+	if q.first == nil {
 		q.last = nil
-		q.start = 0
-		q.items = q.items[:0]
-		if cap(q.items) > 1024 {
-			q.items = nil
-		}
 	}
-	if s.live == 0 && s != q.last {
-		s.release()
-	}
+	s.release()
 }
