@@ -34,9 +34,7 @@ func fakeLab(t *testing.T, nodes int) *lab {
 		l.workload.end()
 		l.gateway.close()
 		l.network.close()
-		if err := l.control.Close(); err != nil {
-			t.Error(err)
-		}
+		l.control.Close() // perhaps again: a test that accepts on it ends that way
 		l.running.Wait()
 		l.spawner.close()
 	})
