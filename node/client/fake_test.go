@@ -237,7 +237,7 @@ func (f *fakeCluster) seen(addr string) []string {
 	defer f.mu.Unlock()
 	var lines []string
 	for _, r := range f.nodes[addr].requests {
-		lines = append(lines, fmt.Sprintf("%s %s seq %d acked %d", opName(r.Op), r.Key, r.Seq, r.Acked))
+		lines = append(lines, fmt.Sprintf("%v %s seq %d acked %d", r.Op, r.Key, r.Seq, r.Acked))
 	}
 	return lines
 }

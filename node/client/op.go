@@ -35,7 +35,7 @@ type op struct {
 func (o *op) write() bool { return o.request.Op != wire.OpGet }
 
 func (o *op) what() string {
-	return fmt.Sprintf("%s %q", opName(o.request.Op), clip(o.request.Key))
+	return fmt.Sprintf("%v %q", o.request.Op, clip(o.request.Key))
 }
 
 func clip(key []byte) string {
@@ -44,22 +44,6 @@ func clip(key []byte) string {
 		return string(key[:most]) + "..."
 	}
 	return string(key)
-}
-
-func opName(o wire.Op) string {
-	switch o {
-	case wire.OpPut:
-		return "put"
-	case wire.OpGet:
-		return "get"
-	case wire.OpDel:
-		return "del"
-	case wire.OpCAS:
-		return "cas"
-	case wire.OpIncr:
-		return "incr"
-	}
-	return fmt.Sprintf("operation %d", o)
 }
 
 // session numbers the writes of a Client (thesis §6.3).

@@ -40,14 +40,14 @@ func DecodeCommand(data []byte, c *Command) error {
 		return fmt.Errorf("not a command: it is empty")
 	}
 	op := wire.Op(data[0])
-	if opName(op) == "" {
+	if !op.Known() {
 		return fmt.Errorf("not a command: there is no operation %d", data[0])
 	}
 	p := parser{rest: data[1:]}
 	session, seq, acked := p.uvarint(), p.uvarint(), p.uvarint()
 	key, old, value := p.bytes(), p.bytes(), p.bytes()
 	if p.bad || len(p.rest) > 0 {
-		return fmt.Errorf("not a command: %d bytes do not fit a %s", len(data), opName(op))
+		return fmt.Errorf("not a command: %d bytes do not fit a %s", len(data), op)
 	}
 	*c = Command{Op: op, Session: session, Seq: seq, Acked: acked, Key: key, Old: old, Value: value}
 	return nil
@@ -83,22 +83,6 @@ func (p *parser) bytes() []byte {
 	return b
 }
 
-func opName(op wire.Op) string {
-	switch op {
-	case wire.OpPut:
-		return "put"
-	case wire.OpGet:
-		return "get"
-	case wire.OpDel:
-		return "del"
-	case wire.OpCAS:
-		return "cas"
-	case wire.OpIncr:
-		return "incr"
-	}
-	return ""
-}
-
 // describeLimit is how long Describe's answer gets, in bytes; oldLimit is the
 // share of a compare-and-set's old value.
 const (
@@ -114,7 +98,7 @@ func Describe(data []byte) string {
 	if err := DecodeCommand(data, &c); err != nil {
 		return err.Error()
 	}
-	b := append(make([]byte, 0, 64), opName(c.Op)...)
+	b := append(make([]byte, 0, 64), c.Op.String()...)
 	b = appendText(append(b, ' '), c.Key, describeLimit)
 	switch c.Op {
 	case wire.OpPut:

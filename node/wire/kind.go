@@ -43,3 +43,23 @@ func (k Kind) String() string {
 
 // Raft tells whether a frame of this kind carries a raft.Message.
 func (k Kind) Raft() bool { return k >= KindVote && k <= KindHeartbeat }
+
+// Known tells whether there is such an operation.
+func (o Op) Known() bool { return o >= OpPut && o <= OpIncr }
+
+// String is the operation's name on the command line.
+func (o Op) String() string {
+	switch o {
+	case OpPut:
+		return "put"
+	case OpGet:
+		return "get"
+	case OpDel:
+		return "del"
+	case OpCAS:
+		return "cas"
+	case OpIncr:
+		return "incr"
+	}
+	return "op(" + strconv.Itoa(int(o)) + ")"
+}

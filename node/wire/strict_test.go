@@ -71,7 +71,12 @@ func TestBadFramesAreRefusedInWords(t *testing.T) {
 		{"nested without end", list(head(KindReport, bytes.Repeat([]byte{0x91}, 1<<20))...), "report frame: body: nested too deep at byte 22"},
 		{"more facts than anybody sends", list(head(KindReport, append([]byte{0x81}, append(str("facts"), append(appendArray(nil, 1<<19), bytes.Repeat([]byte{0x80}, 1<<19)...)...)...))...), "report frame: body: too many elements at byte 6"},
 
+		{"a map of more than is there", list(head(KindOrder, []byte{0xdf, 0xff, 0xff, 0xff, 0xff, 1})...), "order frame: body: the frame ends inside it at byte 11"},
+
 		// What is skipped is looked at.
+		{"added map cut short", list(head(KindVoteReply, yes, []byte{0x82, 1, 2, 3})...), "vote-reply frame: an added element: the frame ends inside it at byte 8"},
+		{"added extension type", list(head(KindVoteReply, yes, []byte{0xc7, 0, 1})...), "vote-reply frame: an added element: a type that does not belong here at byte 7"},
+		{"added nothing of msgpack", list(head(KindVoteReply, yes, []byte{0xc1})...), "vote-reply frame: an added element: a type that does not belong here at byte 7"},
 		{"added element cut short", list(head(KindVoteReply, yes, []byte{0xda, 0, 9, 'x'})...), "vote-reply frame: an added element: the frame ends inside it at byte 7"},
 	}
 	for _, tt := range tests {
@@ -102,7 +107,7 @@ func TestTruncatedFramesAreRefused(t *testing.T) {
 
 // A later version of a body may have more elements, of any type.
 func TestAddedElementsAreSkipped(t *testing.T) {
-	added := [][]byte{{0xc0}, u(1 << 40), str("new"), bin("new"), list(u(1), list(str("x"))), {0x81, 1, 2}, {0xcb, 1, 2, 3, 4, 5, 6, 7, 8}, {0xe0}, {0xde, 0, 1, 1, 1}}
+	added := [][]byte{{0xc0}, u(1 << 40), str("new"), bin("new"), list(u(1), list(str("x"))), {0x81, 1, 2}, {0xcb, 1, 2, 3, 4, 5, 6, 7, 8}, {0xe0}, {0xde, 0, 1, 1, 1}, {0xca, 1, 2, 3, 4}, str(strings.Repeat("s", 300)), bin(strings.Repeat("b", 70000))}
 	for _, s := range samples() {
 		frame := encode(t, s)[4:]
 		longer := append([]byte{frame[0] + byte(len(added))}, frame[1:]...)
@@ -202,9 +207,9 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 		{"a dump that fits no frame", func() ([]byte, error) {
 			return AppendControl(dst, KindOutcome, 1, Outcome{Pairs: []Pair{{Value: string(huge)}}})
 		}, "a frame of 8388691 bytes: the limit is 8388608"},
-		{"a dump of too many keys", func() ([]byte, error) {
-			return AppendControl(dst, KindOutcome, 1, Outcome{Pairs: make([]Pair, maxElements+1)})
-		}, "outcome frame: lists of 262145 elements together: the limit is 262144"},
+		{"lists that are too long", func() ([]byte, error) {
+			return AppendControl(dst, KindReport, 1, Report{State: &State{Voters: make([]raft.NodeID, maxElements+1)}})
+		}, "report frame: lists of 262145 elements together: the limit is 262144"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,6 +303,18 @@ func TestKindsHaveNames(t *testing.T) {
 	}
 	if got := Kind(99).String(); got != "kind(99)" {
 		t.Errorf("Kind(99) is %q", got)
+	}
+}
+
+func TestOperationsHaveNames(t *testing.T) {
+	want := map[Op]string{OpPut: "put", OpGet: "get", OpDel: "del", OpCAS: "cas", OpIncr: "incr", 0: "op(0)", 6: "op(6)"}
+	for op, name := range want {
+		if got := op.String(); got != name {
+			t.Errorf("Op(%d) is %q, want %q", uint8(op), got, name)
+		}
+		if got := op.Known(); got == strings.HasPrefix(name, "op(") {
+			t.Errorf("%s: Known() = %v", name, got)
+		}
 	}
 }
 
