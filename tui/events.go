@@ -14,38 +14,53 @@ type eventRow struct {
 	oldest uint64 // the id of the oldest of them
 }
 
-// eventRows lists the newest events, folded, newest first, at most n.
+// busyStreak is how many steps of replication in a row are too many to list:
+// one write of a client in a cluster of nine is less.
+const busyStreak = 24
+
+// eventRows lists the newest events, folded, newest first, at most n: routine
+// ones to a count, a stream of writes to its newest commit and a count.
 func (p *picture) eventRows(n int) []eventRow {
 	rows := make([]eventRow, 0, min(n, 64))
-	streak := 0 // steps of replication in a row that were shown
-	for i := len(p.lab.events) - 1; i >= 0; i-- {
+	next := func(i int) int { // the next older event the filter lets pass
+		for i--; i >= 0 && p.ui.filter != "" && !matches(p.ui.filter, eventText(&p.lab.events[i])); i-- {
+		}
+		return i
+	}
+	quiet := 0 // from here on the streak is known to be short
+	for i := next(len(p.lab.events)); i >= 0 && len(rows) < n; {
 		ev := &p.lab.events[i]
-		if p.ui.filter != "" && !matches(p.ui.filter, eventText(ev)) {
+		if p.ui.showMinor || !routineEvent(ev) {
+			rows = append(rows, eventRow{Event: ev, oldest: ev.ID})
+			i = next(i)
 			continue
 		}
-		fold := ev.Minor
-		switch {
-		case !routineEvent(ev):
-			streak = 0
-		case !ev.Minor:
-			// One write is worth its two lines, a stream of them is not.
-			streak++
-			fold = streak > 2
+		if quiet == 0 || i < quiet {
+			var r eventRow
+			length, end := 0, i
+			for k := i; k >= 0 && routineEvent(&p.lab.events[k]); k = next(k) {
+				if e := &p.lab.events[k]; r.Event == nil || r.Minor && !e.Minor {
+					r.Event = e
+				}
+				length, end = length+1, k
+			}
+			if length > busyStreak {
+				r.folded, r.oldest = length, p.lab.events[end].ID
+				rows = append(rows, r)
+				i = next(end)
+				continue
+			}
+			quiet = end
 		}
-		k := len(rows)
-		if fold && !p.ui.showMinor && k > 0 && rows[k-1].folded > 0 {
-			rows[k-1].folded++
-			rows[k-1].oldest = ev.ID
-			continue
+		if k := len(rows) - 1; ev.Minor && k >= 0 && rows[k].folded > 0 && rows[k].oldest == ev.ID+1 {
+			rows[k].folded++
+			rows[k].oldest = ev.ID
+		} else if ev.Minor {
+			rows = append(rows, eventRow{ev, 1, ev.ID})
+		} else {
+			rows = append(rows, eventRow{Event: ev, oldest: ev.ID})
 		}
-		if k == n {
-			break
-		}
-		r := eventRow{Event: ev, oldest: ev.ID}
-		if fold && !p.ui.showMinor {
-			r.folded = 1
-		}
-		rows = append(rows, r)
+		i = next(i)
 	}
 	if p.ui.filter == "" {
 		p.countFolded(rows)
@@ -131,7 +146,7 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 	switch {
 	case r.Kind == netlab.EventViolation:
 		st = alarm
-	case r.folded > 0 || r.Minor:
+	case r.Minor:
 		st = faint
 	}
 	if picked {
@@ -140,7 +155,7 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 	}
 	s := stamp(r.LabNS, p.time)
 	x := pn.text(1, 0, s, faint) + 1
-	if r.folded > 1 {
+	if r.folded > 1 && r.Minor {
 		pn.text(x, 0, "..", faint)
 		pn.text(x+whoWidth, 0, strconv.Itoa(r.folded)+" routine steps: appends and commits (f unfolds)", st)
 		return
@@ -149,6 +164,11 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 	x += whoWidth
 	end := pn.w - 1
 	text := r.Text
+	if r.folded > 1 {
+		more := "and " + strconv.Itoa(r.folded-1) + " more steps (f unfolds)"
+		pn.right(end, 0, more, faint)
+		end -= textWidth(more) + 2
+	}
 	if r.Kind == netlab.EventViolation {
 		text = "!! " + text
 	}
