@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/raftlab/raftlab/raft"
@@ -52,5 +53,78 @@ func BenchmarkGroupSync(b *testing.B) {
 			b.ReportMetric(float64(syncs)/b.Elapsed().Seconds(), "syncs/s")
 			b.ReportMetric(float64(next)/b.Elapsed().Seconds(), "entries/s")
 		})
+	}
+}
+
+// BenchmarkOpen opens a new log, and one of a million entries in 360 MB.
+func BenchmarkOpen(b *testing.B) {
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			w, _, err := Open(filepath.Join(b.TempDir(), "log"), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("million", func(b *testing.B) {
+		dir := b.TempDir()
+		fillMillion(b, dir)
+		for b.Loop() {
+			w, _, err := Open(dir, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(16*len(w.index.points)), "index-bytes")
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkEntries reads 1 MiB at a time, as a leader does for one that lags.
+func BenchmarkEntries(b *testing.B) {
+	dir := b.TempDir()
+	fillMillion(b, dir)
+	w, _, err := Open(dir, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.Close()
+	b.SetBytes(1 << 20)
+	b.ReportAllocs()
+	lo := raft.Index(1)
+	for b.Loop() {
+		e, err := w.Entries(lo, 1e6+1, 1<<20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if lo += raft.Index(len(e)); lo > 1e6 {
+			lo = 1
+		}
+	}
+}
+
+// fillMillion makes a log of a million entries of 290 bytes, ten an Append.
+func fillMillion(b *testing.B, dir string) {
+	b.Helper()
+	w, _, err := Open(dir, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := make([]byte, 290)
+	entries := make([]raft.Entry, 10)
+	for next, sync := raft.Index(1), uint64(1); next <= 1e6; sync++ {
+		for i := range entries {
+			entries[i] = raft.Entry{Index: next, Term: 1, Kind: raft.EntryCommand, Data: data}
+			next++
+		}
+		w.Append(sync, nil, entries)
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
 	}
 }

@@ -174,27 +174,25 @@ func (g *group) seal(durable uint64, seed uint32, off int64) {
 // entries it stands in, entry by entry.
 type body struct {
 	b     []byte
-	state *raft.HardState // set by next when it read a hard state
-	entry raft.Entry      // set by next when it read an entry; Data aliases b
-	left  uint32          // entries left in the run
-	index raft.Index      // of the next of them
+	is    byte           // what next read: opState or opEntries
+	state raft.HardState // when it is a hard state
+	entry raft.Entry     // when it is an entry; Data aliases b
+	left  uint32         // entries left in the run
+	index raft.Index     // of the next of them
 	term  raft.Term
-	store raft.HardState
 }
 
 // next reads one hard state or one entry. It returns false at the end, and an
 // error when the body makes no sense.
 func (r *body) next() (bool, error) {
 	le := binary.LittleEndian
-	r.state = nil
 	for r.left == 0 {
 		if len(r.b) == 0 {
 			return false, nil
 		}
 		switch op := r.b[0]; {
 		case op == opState && len(r.b) >= opStateSize:
-			r.store = raft.HardState{Term: raft.Term(le.Uint64(r.b[1:])), Vote: raft.NodeID(le.Uint64(r.b[9:]))}
-			r.state = &r.store
+			r.is, r.state = opState, raft.HardState{Term: raft.Term(le.Uint64(r.b[1:])), Vote: raft.NodeID(le.Uint64(r.b[9:]))}
 			r.b = r.b[opStateSize:]
 			return true, nil
 		case op == opEntries && len(r.b) >= opEntriesSize:
@@ -221,7 +219,7 @@ func (r *body) next() (bool, error) {
 	if n == 0 {
 		data = nil
 	}
-	r.entry = raft.Entry{Index: r.index, Term: r.term, Kind: raft.EntryKind(r.b[0]), Data: data}
+	r.is, r.entry = opEntries, raft.Entry{Index: r.index, Term: r.term, Kind: raft.EntryKind(r.b[0]), Data: data}
 	r.b = r.b[1+size+int(n):]
 	r.index++
 	r.left--

@@ -84,7 +84,7 @@ func FuzzBody(f *testing.F) {
 				break
 			}
 			total += 2
-			if r.state == nil {
+			if r.is == opEntries {
 				total += len(r.entry.Data)
 			}
 		}

@@ -15,6 +15,7 @@ type reader struct {
 
 	mu     sync.Mutex
 	number uint32 // of the segment that win looks at, 0 for none
+	final  int64  // the segment's when it was last looked at
 	win    window
 }
 
@@ -43,21 +44,20 @@ func (r *reader) entries(out []raft.Entry, s segment, off int64, lo, hi raft.Ind
 	return out, budget, nil
 }
 
-// look points the window at s. What it read before may be outdated: the
-// segment in use was blank there, and is no more.
+// look points the window at s. Of what it has read before, it keeps what was
+// final then: the rest was blank, and may not be any more.
 func (r *reader) look(s segment) error {
-	r.win.step = 64 << 10
-	if r.number == s.number {
-		r.win.reset(r.win.file, s.path)
-		return nil
+	if r.number != s.number {
+		r.close()
+		f, err := r.open(s.path, os.O_RDONLY)
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		r.number, r.win.step = s.number, 64<<10
+		r.win.reset(f, s.path)
 	}
-	r.close()
-	f, err := r.open(s.path, os.O_RDONLY)
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	r.number = s.number
-	r.win.reset(f, s.path)
+	r.win.keep(r.final)
+	r.final = s.final
 	return nil
 }
 
@@ -105,10 +105,10 @@ func take(out []raft.Entry, b []byte, lo, hi raft.Index, budget int) ([]raft.Ent
 		if err != nil {
 			return nil, 0, err
 		}
-		if !more || r.state == nil && r.entry.Index >= hi {
+		if !more || r.is == opEntries && r.entry.Index >= hi {
 			break
 		}
-		if r.state != nil || r.entry.Index < lo {
+		if r.is == opState || r.entry.Index < lo {
 			continue
 		}
 		n := len(r.entry.Data)

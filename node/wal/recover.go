@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -20,43 +21,46 @@ const (
 	damaged         // a write was complete and is not any more
 )
 
-// examine looks at the frame at off of segment s. The body is valid until the
-// window moves; reason goes with damaged.
-func examine(w *window, s *segment, off int64) (h header, body []byte, v verdict, reason string, err error) {
+// found is what examine saw.
+type found struct {
+	verdict
+	header        // of a whole frame
+	body   []byte // of a whole frame; valid until the window moves
+	reason string // what is damaged
+}
+
+// examine looks at where the frame at off of segment s should be.
+func examine(w *window, s *segment, off int64) (found, error) {
 	b, err := w.view(off, headerSize)
-	if err != nil {
-		return h, nil, 0, "", err
-	}
-	if isZero(b) {
-		return h, nil, blank, "", nil
-	}
-	if len(b) < headerSize {
-		return h, nil, torn, "", nil
+	switch {
+	case err != nil:
+		return found{}, err
+	case isZero(b):
+		return found{verdict: blank}, nil
+	case len(b) < headerSize || b[headerSize-1] == 0:
+		return found{verdict: torn}, nil
 	}
 	h, ok := parseHeader(b, s.seed, off)
-	switch {
-	case !ok && b[headerSize-1] == 0:
-		return h, nil, torn, "", nil
-	case !ok:
-		return h, nil, damaged, "a frame header's checksum is wrong", nil
+	if !ok {
+		return found{verdict: damaged, reason: "a frame header's checksum is wrong"}, nil
 	}
 	// The length is bounded by the file before anything is allocated for it.
 	size := frameSize(int64(h.length))
 	if off+size > s.size {
-		return h, nil, torn, "", nil
+		return found{verdict: torn}, nil
 	}
 	b, err = w.view(off, int(size))
 	switch {
 	case err != nil:
-		return h, nil, 0, "", err
+		return found{}, err
 	case int64(len(b)) < size:
-		return h, nil, torn, "", nil
+		return found{verdict: torn}, nil
 	case sum(b[headerSize:]) == h.sum:
-		return h, b[headerSize:][:h.length], whole, "", nil
+		return found{verdict: whole, header: h, body: b[headerSize:][:h.length]}, nil
 	case b[size-1] == 0 || hasBlankSector(b, off):
-		return h, nil, torn, "", nil
+		return found{verdict: torn}, nil
 	}
-	return h, nil, damaged, fmt.Sprintf("the checksum of frame %d is wrong, and no part of it is blank as an interrupted write leaves it", h.number), nil
+	return found{verdict: damaged, reason: fmt.Sprintf("the checksum of frame %d is wrong, and no part of it is blank as an interrupted write leaves it", h.number)}, nil
 }
 
 // hasBlankSector tells whether one of the sectors that b, from off on, covers
@@ -105,10 +109,10 @@ func load(dir string, open OpenFile) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}}
+	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}, open: open}
 	defer l.close()
 	for _, n := range numbers {
-		if err := l.openSegment(dir, n, open); err != nil {
+		if err := l.add(dir, n); err != nil {
 			return nil, err
 		}
 	}
@@ -120,41 +124,48 @@ func load(dir string, open OpenFile) (*image, error) {
 	return l.image, nil
 }
 
-// loader reads an image segment by segment.
+// loader reads an image. It has one segment open at a time.
 type loader struct {
 	*image
-	files []File
-	at    int // the segment the window looks at
-	win   window
+	open OpenFile
+	path string // of the segment that win looks at, "" for none
+	win  window
 }
 
-func (l *loader) openSegment(dir string, number uint32, open OpenFile) error {
+// add takes in a segment's header.
+func (l *loader) add(dir string, number uint32) error {
 	path := segmentPath(dir, number)
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	f, err := open(path, os.O_RDONLY)
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
+	if err := l.look(path, info.Size()); err != nil {
+		return err
 	}
-	l.files = append(l.files, f)
-	s, err := loadSegment(dir, number, f, info.Size())
+	s, err := loadSegment(path, number, l.win.file, info.Size())
 	l.segments = append(l.segments, s)
 	return err
 }
 
-func (l *loader) close() {
-	for _, f := range l.files {
-		f.Close() // read only: nothing can be lost
+// look points the window at a segment.
+func (l *loader) look(path string, size int64) error {
+	if l.path == path {
+		return nil
 	}
+	l.close()
+	f, err := l.open(path, os.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	l.path, l.win.step = path, int(min(size, zeroStep))
+	l.win.reset(f, path)
+	return nil
 }
 
-// look points the window at the segment at position i.
-func (l *loader) look(i int) {
-	if l.win.file == nil || l.at != i {
-		l.at, l.win.step = i, int(min(l.segments[i].size, zeroStep))
-		l.win.reset(l.files[i], l.segments[i].path)
+func (l *loader) close() {
+	if l.path != "" {
+		l.path = ""
+		l.win.file.Close() // read only: nothing can be lost
 	}
 }
 
@@ -163,45 +174,52 @@ func (l *loader) look(i int) {
 func (l *loader) read() error {
 	for {
 		at, off := l.tail, l.end
-		v, reason, err := l.step(at, off)
-		if err == nil && v == blank && at+1 < len(l.segments) {
+		f, err := l.step(at, off)
+		if err == nil && f.verdict == blank && at+1 < len(l.segments) {
 			// The segment may have been left for the next one.
 			at, off = at+1, segmentHeader
-			v, reason, err = l.step(at, off)
+			f, err = l.step(at, off)
 		}
 		switch {
 		case err != nil:
 			return err
-		case v != whole:
-			return l.settle(v, reason, at, off)
+		case f.verdict == damaged:
+			return &DamageError{File: l.segments[at].path, Offset: off, Reason: f.reason}
+		case f.verdict == blank:
+			return l.settle(l.tail, l.end)
+		case f.verdict == torn:
+			return l.settle(at, off)
 		}
 	}
 }
 
 // step takes in the frame at off of the segment at position at, if it is whole.
-func (l *loader) step(at int, off int64) (verdict, string, error) {
-	l.look(at)
+func (l *loader) step(at int, off int64) (found, error) {
 	s := &l.segments[at]
-	h, body, v, reason, err := examine(&l.win, s, off)
-	if err != nil || v != whole {
-		return v, reason, err
+	if err := l.look(s.path, s.size); err != nil {
+		return found{}, err
 	}
-	if h.number != l.frame+1 {
-		return 0, "", &DamageError{File: l.segments[l.tail].path, Offset: l.end,
-			Reason: fmt.Sprintf("frame %d is missing, %s goes on with frame %d", l.frame+1, filepath.Base(s.path), h.number)}
+	f, err := examine(&l.win, s, off)
+	if err != nil || f.verdict != whole {
+		return f, err
 	}
-	if h.durable > l.frame || at != l.tail && h.durable != l.frame {
-		return 0, "", &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d says that frame %d was the last durable one", h.number, h.durable)}
+	if f.number != l.frame+1 {
+		return f, &DamageError{File: l.segments[l.tail].path, Offset: l.end,
+			Reason: fmt.Sprintf("frame %d is missing, %s goes on with frame %d", l.frame+1, filepath.Base(s.path), f.number)}
 	}
-	if err := l.apply(body, placeOf(s.number, off)); err != nil {
-		return 0, "", &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d makes no sense: %v", h.number, err)}
+	// A group lies in one segment, so the first frame of a segment starts one.
+	if f.durable > l.frame || at != l.tail && f.durable != l.frame {
+		return f, &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d says that frame %d was the last durable one", f.number, f.durable)}
 	}
-	if h.durable == l.frame {
+	if err := l.apply(f.body, placeOf(s.number, off)); err != nil {
+		return f, &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d makes no sense: %v", f.number, err)}
+	}
+	if f.durable == l.frame {
 		l.group = off
 	}
-	l.frame = h.number
-	l.tail, l.end = at, off+frameSize(int64(h.length))
-	return whole, "", nil
+	l.frame = f.number
+	l.tail, l.end = at, off+frameSize(int64(f.length))
+	return f, nil
 }
 
 // apply takes in a frame's body.
@@ -217,8 +235,8 @@ func (l *loader) apply(b []byte, at place) error {
 		if !more {
 			break
 		}
-		if r.state != nil {
-			log.HardState = *r.state
+		if r.is == opState {
+			log.HardState = r.state
 			continue
 		}
 		i := r.entry.Index
@@ -242,10 +260,11 @@ func (l *loader) apply(b []byte, at place) error {
 	return nil
 }
 
-// settle decides what it means that there is no whole frame at off of the
-// segment at position at. What belongs to a write that did not complete is to
-// be cut. Anything else would lose what was durable.
-func (l *loader) settle(v verdict, reason string, at int, off int64) error {
+// settle decides what it means that the log has no further frame, and that at
+// off of the segment at position at there is none or a torn one. What a write
+// that did not complete has left behind is to be cut. Where a frame further on
+// says that the missing one was durable, it would be lost by that.
+func (l *loader) settle(at int, off int64) error {
 	missing := l.frame + 1
 	for i := l.tail; i < len(l.segments); i++ {
 		from := int64(segmentHeader)
@@ -257,19 +276,12 @@ func (l *loader) settle(v verdict, reason string, at int, off int64) error {
 			return err
 		}
 		if proof != 0 {
-			e := &DamageError{File: l.segments[at].path, Offset: off}
-			if at != l.tail && v == blank {
-				e.File, e.Offset = l.segments[l.tail].path, l.end
-			}
-			e.Reason = fmt.Sprintf("frame %d is missing or incomplete, but frame %d says it was durable", missing, proof)
-			return e
+			return &DamageError{File: l.segments[at].path, Offset: off,
+				Reason: fmt.Sprintf("frame %d is missing or incomplete, but frame %d says it was durable", missing, proof)}
 		}
 		if to > from {
 			l.cut = append(l.cut, stretch{segment: i, from: from, to: to})
 		}
-	}
-	if v == damaged {
-		return &DamageError{File: l.segments[at].path, Offset: off, Reason: reason}
 	}
 	return nil
 }
@@ -278,8 +290,10 @@ func (l *loader) settle(v verdict, reason string, at int, off int64) error {
 // that is not zero, and the number of a frame whose header says that frame
 // missing was durable, 0 if there is none.
 func (l *loader) sweep(at int, from int64, missing uint64) (end int64, proof uint64, err error) {
-	l.look(at)
 	s := &l.segments[at]
+	if err := l.look(s.path, s.size); err != nil {
+		return 0, 0, err
+	}
 	end = from
 	for off := from; off < s.size; {
 		b, err := l.win.view(off, int(min(s.size-off, zeroStep)))
@@ -287,7 +301,7 @@ func (l *loader) sweep(at int, from int64, missing uint64) (end int64, proof uin
 			return 0, 0, err
 		}
 		if len(b) == 0 {
-			break // cut short since its size was asked
+			break // the file became shorter since its size was asked
 		}
 		if !isZero(b) {
 			end = off + int64(len(bytes.TrimRight(b, "\x00")))
@@ -346,6 +360,9 @@ func (m *image) rewrite(c stretch, open OpenFile, zero bool) error {
 			if !zero {
 				if b, err = w.view(off, len(b)); err != nil {
 					return err
+				}
+				if len(b) == 0 {
+					return io.ErrUnexpectedEOF
 				}
 			}
 			n, err := f.WriteAt(b, off)

@@ -43,6 +43,7 @@ type segment struct {
 	path   string
 	seed   uint32 // of its frames' header checksums, made from the salt
 	size   int64  // of the file
+	final  int64  // what is before this offset does not change any more
 }
 
 func segmentPath(dir string, number uint32) string {
@@ -146,9 +147,9 @@ func fillSegment(f File, head []byte, size int64, stop <-chan struct{}) error {
 	return f.Sync()
 }
 
-// loadSegment reads the header of segment number.
-func loadSegment(dir string, number uint32, f File, size int64) (segment, error) {
-	s := segment{number: number, path: segmentPath(dir, number), size: size}
+// loadSegment reads the header of segment number, a file of size bytes.
+func loadSegment(path string, number uint32, f File, size int64) (segment, error) {
+	s := segment{number: number, path: path, size: size}
 	damaged := func(off int64, reason string) (segment, error) {
 		return segment{}, &DamageError{File: s.path, Offset: off, Reason: reason}
 	}

@@ -161,6 +161,10 @@ func open(dir string, opts Options) (*WAL, Recovered, error) {
 	for _, s := range m.segments {
 		w.size.Add(s.size)
 	}
+	for i := range w.segments {
+		w.segments[i].final = w.segments[i].size
+	}
+	w.segments[m.tail].final = m.end
 	s := m.segments[m.tail]
 	if w.file, err = opts.OpenFile(s.path, os.O_RDWR); err != nil {
 		return nil, Recovered{}, fmt.Errorf("open log: %w", err)
@@ -442,6 +446,7 @@ func (w *WAL) settle(g *group) {
 	w.points = append(w.points[:0], w.points[n:]...)
 	w.frame += uint64(len(g.frames))
 	w.off += int64(len(g.buf))
+	s.final = w.off
 	if w.off > s.size {
 		w.size.Add(w.off - s.size)
 		s.size = w.off
@@ -462,6 +467,8 @@ func (w *WAL) prepare() {
 		var m made
 		if m.segment, m.err = createSegment(w.dir, s.number+1, size, w.opts.OpenFile, w.stop); m.err == nil {
 			m.file, m.err = w.opts.OpenFile(m.segment.path, os.O_RDWR)
+		}
+		if m.err == nil {
 			w.size.Add(m.segment.size)
 		}
 		w.next <- m

@@ -20,6 +20,13 @@ func (w *window) reset(f File, path string) {
 	w.file, w.path, w.buf, w.off = f, path, w.buf[:0], 0
 }
 
+// keep forgets what was read from end on.
+func (w *window) keep(end int64) {
+	if n := max(end-w.off, 0); n < int64(len(w.buf)) {
+		w.buf = w.buf[:n]
+	}
+}
+
 // view returns the n bytes at off, or fewer when the file ends before. They
 // are valid until the next call. The caller bounds n.
 func (w *window) view(off int64, n int) ([]byte, error) {
