@@ -1174,6 +1174,7 @@ func TestBrokenMessagesAreRefused(t *testing.T) {
 		{"append of term 0", raft.Message{From: 2, To: 1, Body: &raft.AppendEntries{}}, "no server acts in term 0"},
 		{"vote of term 0", raft.Message{From: 2, To: 1, Body: &raft.RequestVote{}}, "no server acts in term 0"},
 		{"reply of term 0", raft.Message{From: 2, To: 1, Body: &raft.AppendEntriesReply{}}, "no server acts in term 0"},
+		{"a term that would wrap around", raft.Message{From: 2, To: 1, Term: 1<<64 - 1, Body: &raft.AppendEntries{}}, "no cluster has had so many elections"},
 		{"a candidate with an entry of its term", msg(&raft.RequestVote{LastLogIndex: 1, LastLogTerm: 5}), "a candidate of term 5 has an entry of term 5"},
 		{"a last entry without a term", msg(&raft.RequestVote{LastLogIndex: 1}), "entry 1 of term 0"},
 		{"a previous entry without a term", msg(&raft.AppendEntries{PrevLogIndex: 1}), "entry 1 of term 0"},

@@ -74,6 +74,9 @@ func (r *Restored) validate() error {
 	return nil
 }
 
+// maxTerm leaves room to count on: a term that wraps around would be the end.
+const maxTerm = 1 << 62
+
 // validate checks what no correct server would send. It changes nothing.
 func (n *Node) validate(m *Message) error {
 	switch {
@@ -81,6 +84,8 @@ func (n *Node) validate(m *Message) error {
 		return broken(m, "it is for %v, this is %v", m.To, n.cfg.ID)
 	case m.From == 0 || m.From == n.cfg.ID:
 		return broken(m, "its sender is %v", m.From)
+	case m.Term > maxTerm:
+		return broken(m, "no cluster has had so many elections")
 	}
 	switch body := m.Body.(type) {
 	case *RequestVote:
