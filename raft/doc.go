@@ -9,5 +9,9 @@
 // writes no log: the same inputs give the same outputs, whether they come from
 // sockets or from a simulation.
 //
-// Names are those of Figure 2. Rules cite the section they come from.
+// Names are those of Figure 2. Rules cite the section they come from: election.go
+// has §5.2, §5.4.1 and thesis §9.6, replication.go §5.3, commit.go §5.4.2.
+// testdata tells how servers talk, scene by scene.
+//
+// Members are fixed, and the log is never compacted.
 package raft

@@ -57,6 +57,7 @@ func TestSim(t *testing.T) {
 	if total.Truncations == 0 || total.Reads == 0 || total.Split == 0 || total.Backups == 0 {
 		t.Errorf("the schedules do not reach what they are to test: %+v", total)
 	}
+	total.checkFigure4(t)
 }
 
 // draw is what a schedule is drawn with, from its seed.
@@ -101,6 +102,8 @@ func drawFrom(seed uint64, r *rand.Rand) draw {
 // simStats counts what schedules reached.
 type simStats struct {
 	Steps, Elections, Split, Commits, Crashes, Truncations, Backups, Held, Reads int
+
+	Roles [4][4]int // how often a server went from one role to another
 }
 
 func (a *simStats) add(b simStats) {
@@ -113,6 +116,30 @@ func (a *simStats) add(b simStats) {
 	a.Backups += b.Backups
 	a.Held += b.Held
 	a.Reads += b.Reads
+	for from := range a.Roles {
+		for to := range a.Roles[from] {
+			a.Roles[from][to] += b.Roles[from][to]
+		}
+	}
+}
+
+// checkFigure4 demands that every transition of Figure 4 happened, with those
+// of PreVote between follower and candidate, and no other.
+func (a *simStats) checkFigure4(t *testing.T) {
+	const f, p, c, l = raft.Follower, raft.PreCandidate, raft.Candidate, raft.Leader
+	figure4 := map[[2]raft.Role]bool{
+		{f, f}: true, {f, p}: true, {f, c}: true,
+		{p, f}: true, {p, p}: true, {p, c}: true,
+		{c, f}: true, {c, p}: true, {c, c}: true, {c, l}: true,
+		{l, f}: true,
+	}
+	for from := f; from <= l; from++ {
+		for to := f; to <= l; to++ {
+			if n := a.Roles[from][to]; (n > 0) != figure4[[2]raft.Role{from, to}] {
+				t.Errorf("%d times from %v to %v", n, from, to)
+			}
+		}
+	}
 }
 
 // sim is one schedule: everything that is to happen, in the order of its time.
@@ -142,6 +169,7 @@ type simServer struct {
 	tickAt      raft.Time
 	readyAt     raft.Time // when a postponed Ready is taken, 0 when none is
 	syncing     bool
+	role        raft.Role // by its events
 }
 
 // happening is something that is to happen.
@@ -270,6 +298,7 @@ func (s *sim) start(srv *simServer) {
 	}
 	s.say("%v starts with %v, %d entries", srv.id, srv.disk.state, srv.disk.last())
 	srv.tickAt, srv.readyAt, srv.syncing, srv.pausedUntil = raft.Never, 0, false, 0
+	srv.role = raft.Follower
 	s.input(srv)
 }
 
@@ -332,6 +361,9 @@ func (s *sim) count(srv *simServer, events []raft.Event) {
 	for _, e := range events {
 		s.say("%v: %v", srv.id, e)
 		switch e.Kind {
+		case raft.EventRole:
+			s.stats.Roles[srv.role][e.Role]++
+			srv.role = e.Role
 		case raft.EventElected:
 			s.stats.Elections++
 		case raft.EventTimeout:
