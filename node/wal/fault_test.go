@@ -3,9 +3,11 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -289,6 +291,57 @@ func TestIndexOfAMillionEntriesIsSmall(t *testing.T) {
 	}
 }
 
+// Whoever reads while the log is overwritten gets entries of one log, be it the
+// one before or after, or is told that they are gone.
+func TestReadersBesideOverwrites(t *testing.T) {
+	l := openLog(t, t.TempDir(), Options{OpenFile: newDisk().open, segmentSize: 4 << 10})
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer close(stop)
+	for seed := range uint64(2) {
+		readers.Go(func() {
+			for r := rand.New(rand.NewPCG(seed, 0)); ; {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				lo := 1 + raft.Index(r.IntN(100))
+				got, err := l.Entries(lo, lo+raft.Index(r.IntN(100)), 2000)
+				if err != nil {
+					continue // the log is shorter at the moment
+				}
+				for i, e := range got {
+					if !equal(got[i:i+1], ents(lo+raft.Index(i), e.Term)) || i > 0 && e.Term < got[i-1].Term {
+						t.Errorf("entries from %d: %v", lo, got)
+						return
+					}
+				}
+			}
+		})
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	last, term := 0, raft.Term(1)
+	for range 3000 {
+		from := last + 1
+		if r.IntN(8) == 0 {
+			from, term = 1+r.IntN(last+1), term+1
+		}
+		last = from + r.IntN(8)
+		terms := make([]raft.Term, last-from+1)
+		for i := range terms {
+			terms[i] = term
+		}
+		sync := l.put(nil, ents(raft.Index(from), terms...))
+		if r.IntN(4) == 0 {
+			if err := l.wait(sync); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // When there is no room to make a segment ahead, the one in use grows for as
 // long as it can: the disk is full only when what must be written does not fit.
 func TestLogGoesOnWhileTheNextSegmentCannotBeMade(t *testing.T) {
@@ -324,6 +377,38 @@ func TestLogGoesOnWhileTheNextSegmentCannotBeMade(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(dir, "*"+newSuffix)); len(left) > 0 {
 			t.Errorf("left behind %v", left)
 		}
+	})
+}
+
+// Close does not wait until the next segment is whole, and leaves nothing of it.
+func TestCloseGivesUpTheNextSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, d := t.TempDir(), newDisk()
+		l := openLog(t, dir, Options{OpenFile: d.open})
+		synctest.Wait()
+		stuck := make(chan struct{})
+		d.onSync = func(path string) error {
+			if !inUse(path) {
+				<-stuck
+			}
+			return nil
+		}
+		if err := l.wait(l.put(nil, large(1, 1, segmentSizeMin*2/3))); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // making the next segment has come to its first sync
+		go func() {
+			synctest.Wait() // Close has come to waiting for it
+			close(stuck)
+		}()
+		l.close()
+		if found, _ := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix+"*")); len(found) != 1 {
+			t.Errorf("found %v, want the first segment only", found)
+		}
+		if _, err := l.Entries(1, 2, 1); !errors.Is(err, ErrClosed) {
+			t.Errorf("Entries after Close: %v, want ErrClosed", err)
+		}
+		openLog(t, dir, Options{OpenFile: newDisk().open}).want(large(1, 1, segmentSizeMin*2/3))
 	})
 }
 

@@ -14,6 +14,7 @@ type reader struct {
 	open OpenFile
 
 	mu     sync.Mutex
+	shutBy error  // why nothing is read any more
 	number uint32 // of the segment that win looks at, 0 for none
 	final  int64  // the segment's when it was last looked at
 	win    window
@@ -47,6 +48,9 @@ func (r *reader) entries(out []raft.Entry, s segment, off int64, lo, hi raft.Ind
 // look points the window at s. Of what it has read before, it keeps what was
 // final then: the rest was blank, and may not be any more.
 func (r *reader) look(s segment) error {
+	if r.shutBy != nil {
+		return r.shutBy
+	}
 	if r.number != s.number {
 		r.close()
 		f, err := r.open(s.path, os.O_RDONLY)
@@ -66,6 +70,14 @@ func (r *reader) close() {
 		r.number = 0
 		r.win.file.Close() // read only: nothing can be lost
 	}
+}
+
+// shut ends reading for good.
+func (r *reader) shut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.close()
+	r.shutBy = ErrClosed
 }
 
 // frame returns the body of the frame at off and the frame's size. It was
@@ -153,7 +165,7 @@ func ReadRange(dir string, lo, hi raft.Index, maxBytes int) (raft.Restored, []ra
 	defer r.close()
 	var out []raft.Entry
 	lo, hi = max(lo, 1), min(hi, m.restored.LastIndex+1)
-	for budget := maxBytes; lo < hi && budget >= 0; {
+	for budget := max(maxBytes, 0); lo < hi && budget >= 0; {
 		at, limit := m.index.find(lo)
 		out, budget, err = r.entries(out, m.segments[at.segment()-1], at.offset(), lo, min(hi, limit), budget)
 		if err != nil {

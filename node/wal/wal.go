@@ -17,7 +17,7 @@ import (
 type Options struct {
 	// OnDurable is called after each sync with the highest number of an Append
 	// that is now durable; all before it are too. If the disk fails it is called
-	// once with the error, and never again. It is called from the log's own
+	// once with 0 and the error, and never again. It is called from the log's own
 	// goroutine, which writes nothing meanwhile, and must not call Close.
 	OnDurable func(sync uint64, err error)
 
@@ -58,16 +58,17 @@ type WAL struct {
 
 	reader reader
 
+	closing sync.Once
+	closeBy error // what Close returns
+
 	// The fields below belong to the goroutine of run.
 
-	file    File // of the segment in use, the last of segments
-	off     int64
-	frame   uint64    // number of the last durable frame
-	refill  int64     // where in the segment in use making the next one starts
-	making  bool      // the next segment is being made, or is made and waits in next
-	next    chan made // has the next segment when it is made
-	closing sync.Once
-	closeBy error
+	file   File      // of the segment in use, the last of segments
+	off    int64     // where the next group goes in it
+	frame  uint64    // number of the last durable frame
+	refill int64     // where in the segment in use making the next one starts
+	making bool      // the next segment is being made, or is made and waits in next
+	next   chan made // has the next segment when it is made
 }
 
 // queuedPoint says that the entries from first on, up to the next point's
@@ -252,25 +253,25 @@ func (w *WAL) signal() {
 }
 
 // Entries returns the entries lo ≤ index < hi, queued ones included: at least
-// the first of them, then as many as fit into maxBytes of Data.
+// the first of them, then as many as fit into maxBytes of Data. It copies them.
 func (w *WAL) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
-	w.mu.Lock()
-	last, drops := w.last, w.drops
-	w.mu.Unlock()
-	if lo < 1 || lo > hi || hi > last+1 {
-		return nil, fmt.Errorf("entries %d to %d of a log that ends at %d", lo, hi, last)
-	}
 	var out []raft.Entry
-	for budget := maxBytes; lo < hi && budget >= 0; {
+	var drops uint64
+	for budget := max(maxBytes, 0); budget >= 0; {
 		w.mu.Lock()
-		if w.closed {
+		switch {
+		case w.closed:
 			w.mu.Unlock()
 			return nil, ErrClosed
-		}
-		if w.drops != drops && len(out) > 0 {
+		case len(out) == 0 && (lo < 1 || lo > hi || hi > w.last+1):
+			last := w.last
 			w.mu.Unlock()
-			break // what follows is of another log than what we have
+			return nil, fmt.Errorf("read entries %d to %d of a log that ends at %d", lo, hi, last)
+		case lo == hi, len(out) > 0 && w.drops != drops: // else what follows may be of another log than out
+			w.mu.Unlock()
+			return out, nil
 		}
+		drops = w.drops
 		n := len(w.points)
 		for n > 0 && w.points[n-1].first > lo {
 			n--
@@ -294,7 +295,7 @@ func (w *WAL) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
 			out, budget, err = w.reader.entries(out, s, at.offset(), lo, end, budget)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("entries %d to %d: %w", lo, hi, err)
+			return nil, fmt.Errorf("read entries %d to %d: %w", lo, hi, err)
 		}
 		lo = end
 	}
@@ -315,9 +316,7 @@ func (w *WAL) Close() error {
 		w.signal()
 		<-w.done
 
-		w.reader.mu.Lock()
-		w.reader.close()
-		w.reader.mu.Unlock()
+		w.reader.shut()
 		errs := []error{w.failed, w.file.Close()}
 		if w.making {
 			if m := <-w.next; m.err == nil {
