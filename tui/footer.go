@@ -89,7 +89,7 @@ func drawFooter(p *picture, pn pane, k *keyMap, actions []action, readOnly bool)
 	}
 	x := 1
 	for _, h := range hs {
-		if x+len(h.key) > pn.w-1 {
+		if x+textWidth(h.key)+1+textWidth(h.word) > pn.w {
 			break
 		}
 		x = pn.text(x, 0, h.key, strong) + 1

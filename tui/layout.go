@@ -83,7 +83,7 @@ func scrollTo(at, h int) int { return max(0, at-h+1) }
 // shared.
 func drawOne(p *picture, pn pane) {
 	free := pn.h
-	nodes := min(p.wantNodes(pn.w)+1, free-2)
+	nodes := min(p.wantNodes(pn.w, free)+1, free-2)
 	free -= nodes
 	events := min(4, free)
 	free -= events
@@ -137,7 +137,7 @@ func ruled(pn pane, draw func(pane)) func(title, right string) {
 func drawTwo(p *picture, pn pane) {
 	tape := 2
 	free := pn.h - tape
-	nodes := min(p.wantNodes(pn.w-2)+2, free-5)
+	nodes := min(p.wantNodes(pn.w-2, free)+2, free-5)
 	free -= nodes
 	events := min(7, max(5, free/3))
 	middle := free - events
@@ -183,7 +183,7 @@ func drawThree(p *picture, pn pane) {
 	drawCluster(p, left.rows(0, cluster).frame(p.clusterTitle()))
 	drawSequence(p, left.rows(cluster, free-cluster).frame("SEQUENCE", "time runs down"))
 
-	nodes := min(p.wantNodes(right.w-2)+2, free-14)
+	nodes := min(p.wantNodes(right.w-2, free)+2, free-14)
 	drawNodes(p, right.rows(0, nodes).frame(p.nodesTitle(p.columns(right.w-2))))
 	rest := right.rows(nodes, free-nodes)
 	links := clamp(p.wantLinks()+2, 8, max(8, rest.h-6))

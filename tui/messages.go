@@ -322,7 +322,17 @@ func (p *picture) noMessages() string {
 }
 
 func drawMessage(p *picture, pn pane, r *row, picked bool) {
-	wide := pn.w >= 78
+	// What follows the path: whom it goes to, what it is, how it fared, its term.
+	const toW = 4
+	whatW, words, long := 14, 35, false
+	switch {
+	case pn.w < 56:
+		words = 26
+	case pn.w >= 100:
+		whatW, words, long = 16, 58, true
+	case pn.w >= 74:
+		whatW, words, long = 13, 46, true
+	}
 	st := plain
 	if r.state != flying && p.now.Sub(r.seen) > 500*time.Millisecond {
 		st = faint
@@ -339,13 +349,6 @@ func drawMessage(p *picture, pn pane, r *row, picked bool) {
 		x += len(s) + 1
 	}
 	x = pn.text(x, 0, name(r.From), st.with(bold)) + 1
-	words := 35 // what follows the path
-	if wide {
-		words = 58
-	}
-	if pn.w < 56 {
-		words = 26
-	}
 	length := clamp(pn.w-x-words, 6, 30)
 	drawPath(p, pn.sub(x, 0, length, 1), r)
 	x += length + 1
@@ -354,18 +357,21 @@ func drawMessage(p *picture, pn pane, r *row, picked bool) {
 		to = name(slices.Min(r.to)) + "+" + strconv.Itoa(len(r.to)-1)
 	}
 	end := pn.text(x, 0, to, st)
-	x = max(x+4, end+1)
-	if wide {
-		pn.text(x, 0, what(r.frame), st)
-		x = max(x+16, x+len(what(r.frame))+1)
-		pn.text(x, 0, p.when(r, true), st)
-		pn.right(pn.w-1, 0, " term "+strconv.FormatUint(r.Term, 10), st)
-		return
+	x = max(x+toW, end+1)
+	term := "t" + strconv.FormatUint(r.Term, 10)
+	s := what(r.frame)
+	if !long {
+		s += " " + term
 	}
-	s := what(r.frame) + " t" + strconv.FormatUint(r.Term, 10)
 	pn.text(x, 0, s, st)
-	x += max(14, len(s)+1)
-	pn.text(x, 0, p.when(r, false), st)
+	x += max(whatW, len(s)+1)
+	pn.text(x, 0, p.when(r, long), st)
+	switch {
+	case pn.w >= 100:
+		pn.right(pn.w-1, 0, " term "+term[1:], st)
+	case long:
+		pn.right(pn.w-1, 0, " "+term, st)
+	}
 }
 
 // drawPath draws the way from sender to receiver: --A44---> in flight,

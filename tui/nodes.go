@@ -26,9 +26,8 @@ func (p *picture) columns(w int) nodeColumns {
 	}
 	termDigits := len(strconv.FormatUint(p.lab.status.Term, 10))
 	c := nodeColumns{id: idw + 1, role: 10, term: max(5, termDigits+2), vote: idw + 3, bar: 10, ms: 7, last: digits, cmt: digits}
-	c.term = max(c.term, 4)
 	if w < 78 {
-		c.bar, c.vote, c.term = 7, max(idw+1, 5), max(4, termDigits+2)
+		c.bar, c.vote, c.term = 7, max(idw+1, 5), max(5, termDigits+2)
 	}
 	if w >= 116 {
 		c.votes = clamp(len(p.nodes)+1, 10, 14)
@@ -104,7 +103,7 @@ func (p *picture) fitNodes(h, w int) nodeLines {
 	n := len(p.nodes)
 	free := h - 1 - p.wallLines()
 	l := nodeLines{per: 1, shown: clamp(free, 0, n)}
-	if w >= 128 && n <= 5 && free > 2*n {
+	if w >= noteWidth && n <= 5 && free > 2*n {
 		l.per = 2
 		free -= n
 	}
@@ -112,14 +111,18 @@ func (p *picture) fitNodes(h, w int) nodeLines {
 	return l
 }
 
-// wantNodes is how many lines the pane makes use of at most.
-func (p *picture) wantNodes(w int) int {
+// noteWidth is the width from which a node's second line has room for words.
+const noteWidth = 116
+
+// wantNodes is how many lines the pane makes use of. With free lines for the
+// panes below it to spare it takes a second line a node.
+func (p *picture) wantNodes(w, free int) int {
 	n := len(p.nodes)
 	lines := 1 + n + p.wallLines()
 	if w >= 100 {
 		lines++
 	}
-	if w >= 128 && n <= 5 {
+	if w >= noteWidth && n <= 5 && free-lines-n >= 20 {
 		lines += n
 	}
 	return lines
@@ -337,7 +340,7 @@ func (p *picture) sampledTimer(id int, left, length time.Duration) time.Duration
 func drawNodeDetail(p *picture, pn pane, y, i int, c nodeColumns, lo, hi uint64) {
 	n := p.nodes[i]
 	words := pn.sub(2+c.id, y, c.log-c.id-3, 1)
-	words.text(0, 0, p.nodeNote(i), faint)
+	words.text(0, 0, fit(p.nodeNote(i), words.w), faint)
 	mark := func(index uint64, r rune, s style) {
 		if index >= lo && index <= hi {
 			pn.put(c.log+2*int(index-lo), y, r, s)
@@ -390,7 +393,7 @@ func (p *picture) nodeNote(i int) string {
 		parts = append(parts, s)
 	}
 	if n.State == netlab.StateUp && n.Role == netlab.RoleLeader {
-		parts = append(parts, "reaches "+strconv.Itoa(p.reach[i])+" of "+strconv.Itoa(len(p.nodes))+", "+strconv.Itoa(p.lab.status.Quorum)+" are a quorum")
+		parts = append(parts, "reaches "+strconv.Itoa(p.reach[i])+" of "+strconv.Itoa(len(p.nodes))+", quorum "+strconv.Itoa(p.lab.status.Quorum))
 	}
 	if n.Pending > 0 {
 		parts = append(parts, plural(n.Pending, "request waits", "requests wait"))

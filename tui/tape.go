@@ -61,7 +61,7 @@ func drawTape(p *picture, pn pane) {
 	bottom := pn.h - 1
 	for y := range min(pn.h, 2) {
 		pn.put(x, y, '|', faint)
-		pn.put(x+1+w, y, '|', faint)
+		pn.put(x+1+w, y, '>', strong)
 	}
 	inside := pn.sub(x+1, 0, w, pn.h)
 	put := func(c, y int, r rune, s style) { inside.put(c-x-1, y, r, s) }
@@ -93,7 +93,6 @@ func drawTape(p *picture, pn pane) {
 		}
 		put(c, bottom, rune(best), strong)
 	}
-	put(x+w, bottom, '>', strong)
 	if tail > 3 {
 		pn.text(x+w+3, 0, shortTime(time.Duration(step))+"/col", faint)
 		if two {
