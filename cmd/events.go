@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/raftlab/raftlab/netlab"
 	"github.com/urfave/cli/v2"
@@ -147,17 +148,15 @@ func followEvents(c *call, lab *netlab.Client, after uint64) error {
 		c.format = formatJSONL // of a stream only lines can be read
 	}
 	p := &eventPrinter{c: c}
-	ctx, stop := c.whileRead()
-	defer stop()
 	// When the stream leaves events out, to keep up, they are fetched from the store.
-	catchUp := func(last uint64) error {
+	catchUp := func(ctx context.Context, last uint64) error {
 		var err error
 		after, err = p.stored(ctx, lab, netlab.EventQuery{After: after}, last)
 		return err
 	}
-	err := lab.Stream(ctx, netlab.StreamOptions{EveryMS: 100}, func(u netlab.Update) error {
+	return c.stream(lab, 100*time.Millisecond, func(ctx context.Context, u netlab.Update) error {
 		if u.Status != nil && u.Status.LastEvent > after {
-			if err := catchUp(u.Status.LastEvent); err != nil {
+			if err := catchUp(ctx, u.Status.LastEvent); err != nil {
 				return err
 			}
 		}
@@ -166,7 +165,7 @@ func followEvents(c *call, lab *netlab.Client, after uint64) error {
 				continue
 			}
 			if e.ID > after+1 {
-				if err := catchUp(u.Events[len(u.Events)-1].ID); err != nil {
+				if err := catchUp(ctx, u.Events[len(u.Events)-1].ID); err != nil {
 					return err
 				}
 				continue
@@ -177,12 +176,8 @@ func followEvents(c *call, lab *netlab.Client, after uint64) error {
 			after = e.ID
 		}
 		if u.Missed > 0 && u.Lab != nil && u.Lab.LastEvent > after {
-			return catchUp(u.Lab.LastEvent)
+			return catchUp(ctx, u.Lab.LastEvent)
 		}
 		return nil
 	})
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	return err
 }

@@ -11,8 +11,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// binary is the real program, built from main.go with what the test was built
-// with, so that a data race in a lab fails the test.
+// binary is the real program, built from main.go, without -race: the scripts
+// start it a few hundred times, and labs of race-checked processes have tests
+// of their own (package main, netlab).
 var binary string
 
 func TestMain(m *testing.M) {
@@ -36,11 +37,7 @@ func withBinary(run func() int) (code int, err error) {
 		}
 	}()
 	binary = filepath.Join(dir, "raftlab")
-	args := []string{"build", "-o", binary}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	build := exec.Command("go", append(args, "github.com/raftlab/raftlab")...)
+	build := exec.Command("go", "build", "-o", binary, "github.com/raftlab/raftlab")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build raftlab: %w\n%s", err, out)
 	}

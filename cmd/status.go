@@ -335,12 +335,10 @@ func watchStatus(c *call, words []netlab.NodeWord) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := c.whileRead()
-	defer stop()
 	var status netlab.Status
 	inPlace := c.format == formatTable && !c.quiet() && isTerminal(c.sh.stdout)
 	rows := 0
-	return lab.Stream(ctx, netlab.StreamOptions{EveryMS: 250}, func(u netlab.Update) error {
+	return c.stream(lab, 250*time.Millisecond, func(_ context.Context, u netlab.Update) error {
 		status.Apply(u)
 		part, err := pick(&status, words)
 		if err != nil {
@@ -376,10 +374,17 @@ func redraw(w io.Writer, text string, rows int) (int, error) {
 	return len(lines), err
 }
 
-// whileRead is the call's context, which also ends when the reader of stdout
-// has gone: a stream that has nothing to write would not notice.
-func (c *call) whileRead() (context.Context, func()) {
+// stream gives f the lab's updates, at most one in every, until the lab or the
+// call ends, or the reader of stdout has gone: a stream that has nothing to
+// write would not notice.
+func (c *call) stream(lab *netlab.Client, every time.Duration, f func(context.Context, netlab.Update) error) error {
 	ctx, cancel := context.WithCancelCause(c.Context.Context)
+	defer cancel(nil)
 	stop := watchReader(c.sh.stdout, func() { cancel(signalled{sigpipe}) })
-	return ctx, func() { stop(); cancel(nil) }
+	defer stop()
+	err := lab.Stream(ctx, netlab.StreamOptions{EveryMS: int(every / time.Millisecond)}, func(u netlab.Update) error { return f(ctx, u) })
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause // says more than what the lab's client makes of it
+	}
+	return err
 }
