@@ -295,11 +295,9 @@ func (c *Client) end(o *op) {
 // renew begins another session under a name derived from the first. c.mu is held.
 func (c *Client) renew() {
 	c.renewals++
-	id := c.options.Session + c.renewals*0x9e3779b97f4a7c15 // odd: no two renewals meet before 2^64
-	if id == 0 {
-		id = 1
-	}
-	// One round of SplitMix64's output function, so that neighbours' names do not meet.
+	// SplitMix64: no two renewals meet before 2^64, and those of clients with
+	// neighbouring names only by chance.
+	id := c.options.Session + c.renewals*0x9e3779b97f4a7c15
 	id = (id ^ id>>30) * 0xbf58476d1ce4e5b9
 	id = (id ^ id>>27) * 0x94d049bb133111eb
 	id ^= id >> 31
