@@ -1,7 +1,11 @@
 package netlab
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -105,5 +109,13 @@ func TestSameConfig(t *testing.T) {
 				checkMessage(t, Errorf(ExitConflict, "%s", asked.difference(running)), ExitConflict, c.differ)
 			}
 		})
+	}
+}
+
+func TestDiskFullSaysWhatToDo(t *testing.T) {
+	err := fmt.Errorf("write: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+	e := checkMessage(t, toError("prepare", err), ExitFailed, "no space left")
+	if !strings.Contains(e.Hint, "free some space") {
+		t.Errorf("hint %q", e.Hint)
 	}
 }

@@ -211,7 +211,7 @@ func TestHostileRequests(t *testing.T) {
 		{"a number below all", "GET", "/v1/log?node=1&from=-1", "", l.api.access.Token, 400, ExitUsage, `from is "-1"`},
 		{"no token", "GET", "/v1/status", "", "", 401, ExitUsage, "this lab wants its token"},
 		{"another token", "POST", "/v1/down", "{}", "x", 401, ExitUsage, "this lab wants its token"},
-		{"what fails tells why", "POST", "/v1/op", `{"verb":"kill","nodes":["9"]}`, l.api.access.Token, 500, ExitFailed, "node 9 is not in this lab"},
+		{"what fails tells why", "POST", "/v1/op", `{"verb":"kill","nodes":["leader"]}`, l.api.access.Token, 409, ExitConflict, "there is no leader now"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			req, err := http.NewRequestWithContext(t.Context(), c.method, url+c.path, strings.NewReader(c.body))

@@ -24,7 +24,7 @@ func TestClientOperationsThatCannotBe(t *testing.T) {
 		{"a value that fits no frame", KVOp{Op: "put", Key: "x", Value: strings.Repeat("x", wire.MaxFrame)}, ExitUsage, "put", ""},
 		{"a node that is dead", KVOp{Op: "get", Key: "x", Node: "3"}, ExitConflict, "get x: S3 is dead", "raftlab restart 3"},
 		{"a node that is paused", KVOp{Op: "get", Key: "x", Node: "2"}, ExitConflict, "get x: S2 is paused", "raftlab resume 2"},
-		{"a node that is not there", KVOp{Op: "get", Key: "x", Node: "7"}, ExitFailed, "node 7 is not in this lab", "1 2 3"},
+		{"a node that is not there", KVOp{Op: "get", Key: "x", Node: "7"}, ExitUsage, "node 7 is not in this lab", "1 2 3"},
 		{"many nodes", KVOp{Op: "get", Key: "x", Node: "all"}, ExitUsage, `"all" names 3 nodes, one is wanted`, "leader random"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -115,9 +115,9 @@ func TestOperationsThatCannotBe(t *testing.T) {
 		message string
 		hint    string
 	}{
-		{"an unknown node", Op{Verb: "kill", Nodes: []string{"9"}}, ExitFailed, "node 9 is not in this lab", `"raftlab status" lists its nodes: 1 2 3 4 5`},
-		{"an unknown node at a link", Op{Verb: "cut", Links: []string{"1", "9"}}, ExitFailed, "node 9 is not in this lab", "1 2 3 4 5"},
-		{"an unknown node on a side", Op{Verb: "partition", Sides: [][]string{{"9"}}}, ExitFailed, "node 9 is not in this lab", "1 2 3 4 5"},
+		{"an unknown node", Op{Verb: "kill", Nodes: []string{"9"}}, ExitUsage, "node 9 is not in this lab", `"raftlab status" lists its nodes: 1 2 3 4 5`},
+		{"an unknown node at a link", Op{Verb: "cut", Links: []string{"1", "9"}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
+		{"an unknown node on a side", Op{Verb: "partition", Sides: [][]string{{"9"}}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
 		{"no node at all", Op{Verb: "kill"}, ExitUsage, "no node named", "leader followers random all"},
 		{"a leader when there is none", Op{Verb: "kill", Nodes: []string{"leader"}}, ExitConflict, "there is no leader now", "raftlab wait leader"},
 		{"the dead are dead", Op{Verb: "kill", Nodes: []string{"5"}}, ExitConflict, "S5 is dead already", "raftlab restart 5"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/raftlab/raftlab/node/wire"
 )
@@ -22,19 +23,20 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := &OpResult{}
+	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
 		pid, ok, err := l.killMember(m)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			res.did(m.id, fmt.Sprintf("S%d killed (pid %d)", m.id, pid))
+			did.add(m.id, "killed", pid)
 			res.Event = l.processEvent(m, op, fmt.Sprintf("killed with SIGKILL (pid %d)", pid))
 		} else {
-			res.did(m.id, fmt.Sprintf("S%d had just died by itself", m.id))
+			did.add(m.id, "had just died already", 0)
 		}
 	}
+	did.tell(res)
 	res.note(l.quorumNote())
 	return res, nil
 }
@@ -45,18 +47,19 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := &OpResult{}
+	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
 		old, killed, err := l.killMember(m)
 		if err != nil {
 			return nil, err
 		}
-		text := "restarted with its data"
 		if killed {
-			text = fmt.Sprintf("killed (pid %d) and restarted with its data", old)
+			did.add(m.id, "killed and restarted with its data", old)
+			res.Event = l.processEvent(m, op, fmt.Sprintf("killed (pid %d) and restarted with its data", old))
+		} else {
+			did.add(m.id, "restarted with its data", 0)
+			res.Event = l.processEvent(m, op, "restarted with its data")
 		}
-		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
-		res.Event = l.processEvent(m, op, text)
 		if err := l.startMember(m); err != nil {
 			return nil, err
 		}
@@ -66,6 +69,7 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 			return nil, err
 		}
 	}
+	did.tell(res)
 	return res, nil
 }
 
@@ -95,7 +99,7 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 	if err != nil {
 		return nil, err
 	}
-	res := &OpResult{}
+	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
 		l.mu.Lock()
 		c := m.proc
@@ -115,9 +119,10 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 			l.touch(m)
 		}
 		l.mu.Unlock()
-		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
+		did.add(m.id, text, 0)
 		res.Event = l.processEvent(m, op, fmt.Sprintf("%s (pid %d)", text, c.pid))
 	}
+	did.tell(res)
 	if to == StatePaused {
 		res.note(l.quorumNote())
 	}
@@ -130,7 +135,7 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := &OpResult{}
+	res, did := &OpResult{}, deeds{}
 	res.note(l.lossNote(members))
 	for _, m := range members {
 		pid, killed, err := l.killMember(m)
@@ -140,9 +145,9 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 		if err := os.RemoveAll(l.dir.nodeData(m.id)); err != nil {
 			return nil, Errorf(ExitFailed, "delete the data of S%d: %v", m.id, err)
 		}
-		text := "wiped: term, vote and log are gone"
+		text := "wiped"
 		if killed {
-			text = fmt.Sprintf("killed (pid %d) and wiped: term, vote and log are gone", pid)
+			text = "killed and wiped"
 		}
 		l.mu.Lock()
 		old := m.status
@@ -151,9 +156,10 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 		m.status.Voters = old.Voters
 		l.touch(m)
 		l.mu.Unlock()
-		res.did(m.id, fmt.Sprintf("S%d %s", m.id, text))
-		res.Event = l.processEvent(m, op, text)
+		did.add(m.id, text, pid)
+		res.Event = l.processEvent(m, op, text+": term, vote and log are gone")
 	}
+	did.tell(res)
 	res.note(l.quorumNote())
 	return res, nil
 }
@@ -271,13 +277,44 @@ func (l *lab) lossNote(wiped []*member) string {
 		commit, left, len(l.members), l.quorum())
 }
 
-// did adds what was done to a node.
-func (r *OpResult) did(node int, text string) {
-	r.Nodes = append(r.Nodes, node)
-	if r.Text != "" {
-		r.Text += ", "
+// deeds are what an operation did to nodes, for the line that says so.
+type deeds []struct {
+	node int
+	text string
+	pid  int // of a process that ended, 0 when none did
+}
+
+func (d *deeds) add(node int, text string, pid int) {
+	*d = append(*d, struct {
+		node int
+		text string
+		pid  int
+	}{node, text, pid})
+}
+
+// tell puts the deeds into r: "S3 killed (pid 4121)", "S1 S2 killed, S3
+// restarted with its data".
+func (d deeds) tell(r *OpResult) {
+	nodes := make(map[string][]int)
+	var texts []string
+	for _, x := range d {
+		r.Nodes = append(r.Nodes, x.node)
+		if nodes[x.text] == nil {
+			texts = append(texts, x.text)
+		}
+		nodes[x.text] = append(nodes[x.text], x.node)
 	}
-	r.Text += text
+	for i, text := range texts {
+		who := nodes[text]
+		if len(who) > 1 {
+			text = strings.Replace(text, "its data", "their data", 1)
+		}
+		texts[i] = names(who) + " " + text
+	}
+	r.Text = strings.Join(texts, ", ")
+	if len(d) == 1 && d[0].pid != 0 {
+		r.Text += fmt.Sprintf(" (pid %d)", d[0].pid)
+	}
 }
 
 // note adds what else the writer should know.

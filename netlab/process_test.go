@@ -247,7 +247,7 @@ func TestLab(t *testing.T) {
 	t.Run("a wiped node has nothing, and is sent the log again", func(t *testing.T) {
 		s.waits(t, "converged")
 		res := s.does(t, Op{Verb: "wipe", Nodes: []string{"2"}})
-		if !strings.Contains(res.Text, "killed (pid") || !strings.Contains(res.Text, "wiped") {
+		if !strings.HasPrefix(res.Text, "S2 killed and wiped (pid ") {
 			t.Errorf("wipe says %q", res.Text)
 		}
 		if n := s.see(t).Nodes[1]; n.LastIndex != 0 || n.State != StateDead {
@@ -283,6 +283,21 @@ func TestLab(t *testing.T) {
 		}
 		_, err := s.Do(t.Context(), Op{Verb: "elect", Nodes: []string{strconv.Itoa(leader)}})
 		checkMessage(t, err, ExitConflict, "leads term")
+		s.does(t, Op{Verb: "release"})
+		s.waits(t, "quorum")
+	})
+	t.Run("several deeds are one line, also while the clock is held", func(t *testing.T) {
+		s.does(t, Op{Verb: "kill", Nodes: []string{"1"}})
+		s.does(t, Op{Verb: "hold"})
+		if res := s.does(t, Op{Verb: "restart", Nodes: []string{"all"}}); res.Text != "S1 restarted with its data, S2 S3 killed and restarted with their data" {
+			t.Errorf("restart says %q", res.Text)
+		}
+		s.waits(t, `all(nodes, .state == "up")`)
+		res := s.does(t, Op{Verb: "kill", Nodes: []string{"2,3"}})
+		if res.Text != "S2 S3 killed" || len(res.Notes) != 1 || !strings.Contains(res.Notes[0], "1 of 3 nodes run, the quorum is 2") {
+			t.Errorf("kill says %q %q", res.Text, res.Notes)
+		}
+		s.does(t, Op{Verb: "restart", Nodes: []string{"2", "3"}})
 		s.does(t, Op{Verb: "release"})
 		s.waits(t, "quorum")
 	})
@@ -336,10 +351,7 @@ func TestLab(t *testing.T) {
 		if err := s.Down(t.Context(), false); err != nil {
 			t.Fatal(told(err))
 		}
-		if running(lab) {
-			t.Error("down returned while the lab's process runs")
-		}
-		for _, pid := range nodes {
+		for _, pid := range append(nodes, lab) {
 			gone(t, pid)
 		}
 		var e *Error

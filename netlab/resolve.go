@@ -34,7 +34,7 @@ func (l *lab) resolve(words []string, fits func(*NodeStatus) bool) ([]*member, e
 func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, error) {
 	if w.Group == "" {
 		if w.ID > len(l.members) {
-			return nil, Errorf(ExitFailed, "node %d is not in this lab", w.ID).
+			return nil, Errorf(ExitUsage, "node %d is not in this lab", w.ID).
 				WithHint(`"raftlab status" lists its nodes: %s`, numbers(l.ids()))
 		}
 		return []*member{l.members[w.ID-1]}, nil

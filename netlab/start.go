@@ -218,7 +218,7 @@ func spawnLab(ctx context.Context, d dir, name string) error {
 	}
 	defer word.Close()
 	cmd := exec.Command(d.binary(), "lab", "--dir", string(d))
-	cmd.Dir = string(d)
+	cmd.Dir = filepath.Dir(string(d)) // not in what it removes in the end
 	cmd.Stdout, cmd.Stderr = end, log
 	ownSession(cmd)
 	err = startRetry(cmd)
