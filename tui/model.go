@@ -27,6 +27,7 @@ type model struct {
 	text string // the screen as last drawn
 
 	ticker  int  // the generation of the one running ticker; messages of others are stale
+	asleep  bool // nothing moves: it waits for the lab instead
 	blurred bool // the terminal's focus is elsewhere
 	stirred time.Time
 	sampled time.Time
@@ -102,6 +103,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.frame()
 	case stirMsg:
 		if msg.ticker != m.ticker {
+			m.store.stir() // it took what the waiter of today waits for
 			return m, nil
 		}
 		return m, m.frame()
@@ -109,6 +111,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.look.w, m.look.h = msg.Width, msg.Height
 	case tea.KeyMsg:
 		cmd = m.key(msg)
+		if m.asleep { // what a key says goes by with time
+			cmd = tea.Batch(cmd, m.restartTicker())
+		}
 	case tea.FocusMsg:
 		m.blurred = false
 		cmd = m.restartTicker()
@@ -154,10 +159,11 @@ func (m *model) frame() tea.Cmd {
 		lately = true
 	}
 	m.redraw()
-	if moving || lately || !m.lab.conn.up {
-		return m.tick()
+	m.asleep = !moving && !lately && m.lab.conn.up
+	if m.asleep {
+		return m.wait()
 	}
-	return m.wait()
+	return m.tick()
 }
 
 // moving tells whether the screen changes with time alone.
@@ -196,6 +202,7 @@ func (m *model) wait() tea.Cmd {
 // restartTicker makes the running ticker stale and starts another at once.
 func (m *model) restartTicker() tea.Cmd {
 	m.ticker++
+	m.asleep = false
 	m.stirred = m.now()
 	return m.tick()
 }

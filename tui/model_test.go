@@ -321,6 +321,40 @@ func TestHeldLabCostsNothing(t *testing.T) {
 	})
 }
 
+// Of two that wait for the lab, an old one and today's, the old one may be the
+// one that is woken. What it took must reach the other.
+func TestStaleWaiterPassesTheNewsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		old := m.wait()
+		m.restartTicker()
+		today := m.wait()
+		for len(m.store.changed) > 0 {
+			<-m.store.changed
+		}
+		m.store.stir()
+		stale := old()
+		m.Update(stale)
+		if got := today(); got != (stirMsg{m.ticker}) {
+			t.Errorf("woken by %#v", got)
+		}
+	})
+}
+
+func TestEscTakesTheFilterBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		press(m, "/", "won", "<enter>", "/", "xyz")
+		if !strings.Contains(screenOf(m), "no event fits the filter") {
+			t.Errorf("the filter does not act as it is typed:\n%s", screenOf(m))
+		}
+		press(m, "<esc>")
+		if s := screenOf(m); !strings.Contains(s, "won term 7") || strings.Contains(s, "committed 43:") {
+			t.Errorf("after esc the filter is not the one before:\n%s", s)
+		}
+	})
+}
+
 func TestStaleTickersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)

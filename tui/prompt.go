@@ -22,7 +22,7 @@ func (m *model) ask(line string) tea.Cmd {
 
 func (m *model) open(kind promptKind, title, text string) {
 	m.ui.overlay = overlayInput
-	m.ui.prompt = prompt{kind, title}
+	m.ui.prompt = prompt{kind, title, m.ui.filter}
 	m.ui.input.start(text)
 	m.ui.hints, m.ui.preview = nil, ""
 }
@@ -53,6 +53,7 @@ func (m *model) inputKey(k tea.KeyMsg) tea.Cmd {
 	switch k.Type {
 	case tea.KeyEsc:
 		m.ui.overlay = overlayNone
+		m.ui.filter = m.ui.prompt.filter
 		return nil
 	case tea.KeyEnter:
 		return m.submit()

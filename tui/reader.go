@@ -83,11 +83,9 @@ func (r *reader) take(ctx context.Context, u netlab.Update) error {
 
 // wants says which events to ask for before u, if any.
 func (r *reader) wants(u *netlab.Update) (netlab.EventQuery, bool) {
-	last := r.store.lastEvent()
+	last := r.store.lastEvent(u)
 	next := last + 1
 	switch {
-	case u.Status != nil && u.Status.LastEvent < last:
-		last, next = 0, u.Status.LastEvent+1 // another lab under the same name
 	case u.Status != nil:
 		next = u.Status.LastEvent + 1
 	case len(u.Events) > 0:

@@ -35,6 +35,11 @@ func (s *store) change(f func(*labState)) {
 	f(&s.lab)
 	s.lab.version++
 	s.mu.Unlock()
+	s.stir()
+}
+
+// stir wakes whoever waits for a change.
+func (s *store) stir() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
@@ -52,10 +57,13 @@ func (s *store) copyTo(dst *labState) bool {
 	return true
 }
 
-// lastEvent is the id up to which events are known.
-func (s *store) lastEvent() uint64 {
+// lastEvent is the id up to which events are known of the lab that u is from.
+func (s *store) lastEvent(u *netlab.Update) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if u.Status != nil && s.lab.another(u.Status) {
+		return 0
+	}
 	return s.lab.lastEvent
 }
 
@@ -124,8 +132,8 @@ func (l *labState) copyTo(dst *labState) {
 func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time) {
 	again := l.known && l.conn.up // a whole status in between: the reader was slow
 	if u.Status != nil {
-		if l.known && u.Status.LastEvent < l.lastEvent {
-			l.forget() // another lab under the same name
+		if l.another(u.Status) {
+			l.forget()
 		}
 		if !l.conn.up && l.known {
 			l.gaps = append(l.gaps, gap{l.clock.at(l.conn.lost), u.Status.Clock.LabNS})
@@ -162,6 +170,12 @@ func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time)
 		}
 	}
 	l.traffic.add(labNow, l.status.Links, routine, u.Hidden)
+}
+
+// another tells whether s is of another lab under the same name: neither events
+// nor the lab clock go back in one.
+func (l *labState) another(s *netlab.Status) bool {
+	return l.known && (s.LastEvent < l.lastEvent || s.Clock.LabNS < l.status.Clock.LabNS)
 }
 
 // forget drops what was heard of an earlier lab.

@@ -92,8 +92,9 @@ type notice struct {
 
 // prompt says what the line being typed is for.
 type prompt struct {
-	kind  promptKind
-	title string
+	kind   promptKind
+	title  string
+	filter string // as it was before, for esc
 }
 
 type promptKind int
