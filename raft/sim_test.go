@@ -78,7 +78,7 @@ type draw struct {
 }
 
 func drawFrom(seed uint64, r *rand.Rand) draw {
-	return draw{
+	d := draw{
 		seed:         seed,
 		servers:      []int{1, 2, 3, 3, 3, 4, 5, 5, 5, 7}[r.IntN(10)],
 		preVote:      r.IntN(2) == 0,
@@ -97,6 +97,12 @@ func drawFrom(seed uint64, r *rand.Rand) draw {
 		cut:          r.IntN(4) > 0,
 		pause:        r.IntN(4) == 0,
 	}
+	if r.IntN(4) == 0 {
+		// Figure 8's weather: entries trickle one by one, and leaders are short-lived.
+		d.servers, d.inflight, d.appendBytes, d.crash = 5, 1, 1, true
+		d.faultEvery, d.proposeEvery, d.diskDelay, d.chaos = 50*ms, 50*ms, 5*ms, 3000*ms
+	}
+	return d
 }
 
 // simStats counts what schedules reached.
