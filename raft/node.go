@@ -171,10 +171,10 @@ func (n *Node) Deadline() Time {
 	return min(n.timer.end, n.retryAt)
 }
 
-// Propose appends one entry of kind EntryCommand for each data to a leader's
-// log and returns the index of the first. They are committed when a Ready says so, unless
-// another leader's entries replace them first. The error is ErrNotLeader, or
-// what stopped the node.
+// Propose appends one entry for each data to a leader's log and returns the
+// index of the first. kind is EntryCommand. They are committed when a Ready
+// says so, unless another leader's entries replace them first. The error is
+// ErrNotLeader, or what stopped the node.
 func (n *Node) Propose(now Time, kind EntryKind, data ...[]byte) (Index, error) {
 	switch {
 	case n.err != nil:
