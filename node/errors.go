@@ -29,7 +29,7 @@ func (e *LabError) Unwrap() error { return e.Err }
 type DiskError struct {
 	Node raft.NodeID
 	Dir  string
-	Op   string // "open", "write", "read"
+	Op   string // "open", "write", "read", "close"
 	Err  error
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -38,6 +39,7 @@ type fakeLab struct {
 	logger *slog.Logger
 	// processes makes every node a process of its own: this test binary again.
 	processes bool
+	openFile  wal.OpenFile // the disks of nodes that are no processes
 
 	conns sync.WaitGroup
 	mu    sync.Mutex
@@ -127,7 +129,7 @@ func (l *fakeLab) start(id raft.NodeID) *fakeNode {
 	l.nodes[id] = n
 	l.mu.Unlock()
 	run := func() error {
-		return Run(ctx, Options{ID: id, Dir: l.nodeDir(id), LabAddr: l.ln.Addr().String(), Token: labToken, Logger: l.logger})
+		return Run(ctx, Options{ID: id, Dir: l.nodeDir(id), LabAddr: l.ln.Addr().String(), Token: labToken, Logger: l.logger, openFile: l.openFile})
 	}
 	if l.processes {
 		n.cmd = exec.CommandContext(ctx, os.Args[0])

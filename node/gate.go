@@ -40,18 +40,20 @@ func (r *replica) synced(sync uint64, err error) {
 		r.gate.mu.Lock()
 		r.gate.durable = max(r.gate.durable, sync)
 		r.gate.mu.Unlock()
-		if !r.clock.Held() {
-			r.release()
-		}
+		r.release()
 	}
 	r.inbox.putDurable(sync, err)
 }
 
-// release sends the messages whose write is durable.
+// release sends the messages whose write is durable, unless the clock is held;
+// then the first turn after the hold does.
 func (r *replica) release() {
 	g := &r.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.queue) == 0 || r.clock.Held() {
+		return
+	}
 	n := 0
 	for n < len(g.queue) && g.queue[n].sync <= g.durable {
 		if p := r.peers[g.queue[n].m.To]; p != nil {

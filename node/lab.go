@@ -77,13 +77,10 @@ func (l *labConn) send(kind wire.Kind, id uint64, body any) error {
 	return nil
 }
 
-// register introduces the node and returns its configuration.
-func (l *labConn) register(ctx context.Context, r wire.Register) (wire.Configure, error) {
+// configuration waits for what the lab answers to a node that has registered.
+func (l *labConn) configuration(ctx context.Context) (wire.Configure, error) {
 	defer context.AfterFunc(ctx, l.expire)()
 	var c wire.Configure
-	if err := l.send(wire.KindRegister, 1, r); err != nil {
-		return c, err
-	}
 	frame, err := l.reader.Next()
 	if err != nil {
 		return c, l.error("register with", err)
@@ -94,15 +91,13 @@ func (l *labConn) register(ctx context.Context, r wire.Register) (wire.Configure
 	return c, nil
 }
 
-// refuse registers and says in the same breath why the node cannot serve.
-func (l *labConn) refuse(r wire.Register, reason error) error {
+// refuse says why the node cannot serve, and ends the conversation.
+func (l *labConn) refuse(reason error) error {
 	if err := l.conn.SetDeadline(time.Now().Add(farewell)); err != nil {
 		return l.error("tell", err)
 	}
-	if err := l.send(wire.KindRegister, 1, r); err != nil {
-		return err
-	}
-	if err := l.send(wire.KindReport, 2, wire.Report{Fatal: reason.Error()}); err != nil {
+	l.reports++
+	if err := l.send(wire.KindReport, l.reports, wire.Report{Fatal: reason.Error()}); err != nil {
 		return err
 	}
 	return l.hangUp()

@@ -10,45 +10,65 @@ import (
 )
 
 const (
-	// restAfter is how long nothing may be written, in real time, before a node
-	// gives back the memory that load has left behind; restBytes how much must
-	// have been written to make that worth a collection.
-	restAfter = 2 * time.Second
-	restBytes = 4 << 20
+	// A node gives back the memory that load has left behind when no more than
+	// quietBytes were written in a restAfter of real time, and restBytes since it
+	// last did: less is not worth a collection.
+	restAfter  = 2 * time.Second
+	restBytes  = 4 << 20
+	quietBytes = 256 << 10
 )
 
-// resting notices when load has passed.
+// resting notices when load has passed. Starting up counts as load.
 type resting struct {
-	alone bool // the process is this node's
-	bytes int
-	last  time.Time
+	alone  bool      // the process is this node's
+	total  int       // written since memory was given back
+	recent int       // of it, since the last look
+	look   time.Time // when to look next, once total is enough
 }
 
-func (s *resting) wrote(entries []raft.Entry) {
+func newResting(alone bool, now time.Time) resting {
+	return resting{alone: alone, total: restBytes, look: now.Add(restAfter)}
+}
+
+func (s *resting) wrote(entries []raft.Entry, now func() time.Time) {
+	n := 0
 	for i := range entries {
-		s.bytes += len(entries[i].Data)
+		n += len(entries[i].Data)
 	}
-	if s.bytes >= restBytes {
-		s.last = time.Now()
+	if s.total < restBytes && s.total+n >= restBytes {
+		s.look = now().Add(restAfter)
 	}
+	s.total += n
+	s.recent += n
 }
 
-// wake is when a turn is wanted to look again.
-func (s *resting) wake() (time.Time, bool) {
-	return s.last.Add(restAfter), s.alone && s.bytes >= restBytes
+// wake is when a turn is wanted to look.
+func (s *resting) wake() (time.Time, bool) { return s.look, s.alone && s.total >= restBytes }
+
+// passed tells, at a look, whether load has passed. It says so once.
+func (s *resting) passed(now time.Time) bool {
+	if at, ok := s.wake(); !ok || now.Before(at) {
+		return false
+	}
+	quiet := s.recent <= quietBytes
+	s.recent, s.look = 0, now.Add(restAfter)
+	if quiet {
+		s.total = 0
+	}
+	return quiet
 }
 
-// check gives memory back when it is time to.
-func (s *resting) check(r *replica, real time.Time) {
-	at, ok := s.wake()
-	if !ok || real.Before(at) {
-		return
-	}
-	s.bytes = 0
+// giveBack returns to the system what is not in use.
+func (r *replica) giveBack() {
 	for _, p := range r.peers {
 		p.out.trim()
 	}
-	go debug.FreeOSMemory() // ends by itself, within milliseconds
+	r.background.Go(func() { // the loop goes on while it collects
+		debug.FreeOSMemory()
+		if err := releaseImage(); err != nil {
+			r.log.Debug("the program's own pages stay mapped", "error", err)
+		}
+	})
 }
 
 // tune sets the collector for a process that is one node of several on a

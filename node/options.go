@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	// sets the garbage collector for the whole process and gives memory back to
 	// the system when load has passed.
 	Alone bool
+
+	openFile wal.OpenFile // the disk; nil is the real one
 }
 
 // FromEnv reads the Options of a node process from its environment. The error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
@@ -30,15 +31,16 @@ type replica struct {
 	gate      gate
 
 	// The loop's.
-	core     *raft.Node
-	store    *kv.Store
-	applied  raft.Index
-	pending  pendingQueue
-	lastSync uint64                 // the newest write given to the disk
-	book     map[raft.NodeID]string // client addresses, told in redirects
-	wasHeld  bool
-	shown    showing
-	rest     resting
+	background sync.WaitGroup // what the loop started and does not wait for
+	core       *raft.Node
+	store      *kv.Store
+	applied    raft.Index
+	pending    pendingQueue
+	lastSync   uint64                 // the newest write given to the disk
+	book       map[raft.NodeID]string // client addresses, told in redirects
+	wasHeld    bool
+	shown      showing
+	rest       resting
 
 	in        batch // what this turn took; kept for its memory, as are the next ones
 	commands  [][]byte
@@ -47,10 +49,13 @@ type replica struct {
 	outcomes  []outcome
 }
 
-// run owns the core until ctx is done or the disk fails.
+// run owns the core until ctx is done or the disk fails. Clients that wait are
+// told before it returns.
 func (r *replica) run(ctx context.Context) error {
 	alarm := newAlarm()
 	defer alarm.stop()
+	defer r.flushReplies()
+	defer r.abandon()
 	for {
 		if err := r.turn(); err != nil {
 			return err
@@ -58,8 +63,6 @@ func (r *replica) run(ctx context.Context) error {
 		alarm.set(r.nextWake(time.Now()))
 		select {
 		case <-ctx.Done():
-			r.abandon()
-			r.flushReplies()
 			return nil
 		case <-r.inbox.wake:
 			// Let everyone who can run bring what it has. Without this the
@@ -113,9 +116,7 @@ func (r *replica) feed(now raft.Time) error {
 		r.core.Persisted(now, r.in.durable)
 		r.shown.changed()
 	}
-	if r.wasHeld {
-		r.release() // what the disk did while the clock stood
-	}
+	r.release() // what the disk did while the clock stood
 	for i := range r.in.messages {
 		if err := r.core.Step(now, r.in.messages[i]); err != nil {
 			r.log.Warn("a message breaks the protocol", "peer", uint64(r.in.messages[i].From),
@@ -176,7 +177,7 @@ func (r *replica) persist(rd *raft.Ready) {
 	}
 	if rd.Sync != 0 {
 		r.wal.Append(rd.Sync, rd.State, rd.Entries)
-		r.rest.wrote(rd.Entries)
+		r.rest.wrote(rd.Entries, time.Now)
 	} else if len(rd.AfterSync) > 0 {
 		r.release() // nothing more to come that would let them go
 	}
@@ -290,7 +291,9 @@ func (r *replica) address(peers []wire.Peer) {
 // nextWake is when, in real time, the loop wants a turn even if nothing comes in.
 func (r *replica) nextWake(now time.Time) (time.Time, bool) {
 	at, ok := r.shown.wake()
-	if wait, comes := r.clock.Until(r.core.Deadline()); comes {
+	// A deadline that is past when the clock is held would bring turn after
+	// turn in which it may not be served.
+	if wait, comes := r.clock.Until(r.core.Deadline()); comes && !r.wasHeld {
 		if t := now.Add(wait); !ok || t.Before(at) {
 			at, ok = t, true
 		}

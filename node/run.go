@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ func Run(ctx context.Context, o Options) (result error) {
 	r := &replica{
 		id: o.ID, dir: o.Dir, log: o.Logger.With("node", uint64(o.ID)),
 		inbox: newInbox(), telemetry: newTelemetry(), store: kv.New(),
-		rest: resting{alone: o.Alone},
+		rest: newResting(o.Alone, time.Now()),
 	}
 	raftLn, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,14 +49,17 @@ func Run(ctx context.Context, o Options) (result error) {
 		return err
 	}
 	defer lab.conn.Close()
-	log, recovered, openErr := wal.Open(o.Dir, wal.Options{OnDurable: r.synced})
+	log, recovered, openErr := wal.Open(o.Dir, wal.Options{OnDurable: r.synced, OpenFile: o.openFile})
 	register := wire.Register{
 		Node: o.ID, Pid: os.Getpid(), Notes: recovered.Notes,
 		RaftAddr: raftLn.Addr().String(), ClientAddr: clientLn.Addr().String(),
 	}
+	if err := lab.send(wire.KindRegister, 1, register); err != nil {
+		return err
+	}
 	if openErr != nil {
 		err := &DiskError{Node: o.ID, Dir: o.Dir, Op: "open", Err: openErr}
-		return errors.Join(err, lab.refuse(register, err))
+		return errors.Join(err, lab.refuse(err))
 	}
 	r.wal, r.lab = log, lab
 	defer func() {
@@ -63,7 +67,7 @@ func Run(ctx context.Context, o Options) (result error) {
 			result = &DiskError{Node: o.ID, Dir: o.Dir, Op: "close", Err: err}
 		}
 	}()
-	config, err := lab.register(ctx, register)
+	config, err := lab.configuration(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -71,7 +75,7 @@ func Run(ctx context.Context, o Options) (result error) {
 		return err
 	}
 	if err := r.configure(config, recovered.Restored); err != nil {
-		return err
+		return errors.Join(err, lab.refuse(err))
 	}
 	return r.serve(ctx, raftLn, clientLn)
 }
@@ -90,6 +94,7 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 			r.peers[p.ID] = newPeer(r.id, p.ID, p.RaftAddr, c.Token, r.log)
 		}
 	}
+	slices.Sort(members.Voters)
 	core, err := raft.New(raft.Config{
 		ID: r.id, Members: members,
 		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
@@ -139,8 +144,9 @@ func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener) erro
 	r.inbox.close()
 	stop()
 	running.Wait()
-	var disk *DiskError
-	if errors.As(err, &disk) {
+	r.background.Wait()
+	var lost *LabError
+	if err != nil && !errors.As(err, &lost) {
 		return errors.Join(err, r.lab.hangUp())
 	}
 	return err

@@ -59,7 +59,9 @@ func (r *replica) show(now raft.Time, held bool) {
 		r.shown = showing{last: real}
 	}
 	r.wasHeld = held
-	r.rest.check(r, real)
+	if r.rest.passed(real) {
+		r.giveBack()
+	}
 }
 
 func (r *replica) state(now raft.Time, held bool) *wire.State {
