@@ -80,10 +80,10 @@ func up(c *call) error {
 	ctx := c.Context.Context
 	steps := newSteps(c)
 	defer steps.stop()
-	steps.begin("starting " + plural(config.Nodes, "node"))
+	steps.begin(fmt.Sprintf("lab %s with %s", c.labName(), plural(config.Nodes, "node")))
 	client, existed, err := netlab.Start(ctx, netlab.StartOptions{
 		Home: home, Name: c.labName(), Config: config, Executable: executable,
-		Replace: c.Bool("replace"), Progress: steps.begin,
+		Replace: c.Bool("replace"), Progress: steps.note,
 	})
 	if err != nil {
 		steps.fail()
@@ -91,7 +91,7 @@ func up(c *call) error {
 	}
 	c.client = client
 	if existed {
-		c.talk("lab %s is running already", c.labName())
+		steps.note("it is running already")
 	}
 	if c.Bool("foreground") {
 		steps.done()
@@ -116,6 +116,13 @@ func up(c *call) error {
 	}
 	if err := c.printStatus(status); err != nil {
 		return err
+	}
+	if config.Listen != "" {
+		access, err := client.Access(ctx)
+		if err != nil {
+			return err
+		}
+		c.talk("control API:  http://%s   with the header  Authorization: Bearer %s", access.Addr, access.Token)
 	}
 	if noLeader != nil {
 		return noLeader

@@ -124,60 +124,18 @@ const (
 
 // serve holds everything a lab is made of and takes it apart again in reverse.
 func (l *lab) serve(ctx context.Context, up func()) (err error) {
-	lock := flock.New(l.dir.lock(), flock.SetPermissions(0o600))
-	waited, cancel := context.WithTimeout(ctx, lockTimeout)
-	locked, err := lock.TryLockContext(waited, 10*time.Millisecond)
-	cancel()
-	if !locked {
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("lock %s: %w", l.dir.lock(), err)
-		}
-		return Errorf(ExitConflict, "another process runs the lab in %s", l.dir).WithHint("raftlab ls")
+	lock, fresh, err := l.takeUp(ctx)
+	if err != nil {
+		return err
 	}
 	defer lock.Close()
-
-	m, err := l.dir.readMeta()
-	if err != nil {
-		return fmt.Errorf("read what lab this is: %w", err)
-	}
-	l.config = m.Config
-	if err := l.config.Validate(); err != nil {
-		return err
-	}
-	fresh := m.Runs == 0
-	m.Runs++
-	l.run = m.Runs
-	m.Pid, m.Version, m.Started = os.Getpid(), Version(), time.Now()
-	m.Stopped, m.Kept = false, false
-	if m.Socket, err = l.dir.socketPath(); err != nil {
-		return err
-	}
-	if err := l.dir.writeMeta(m); err != nil {
-		return err
-	}
 	// Of a lab that never ran nothing is worth keeping but what its nodes said.
 	// One that did is kept, until somebody says that its data may go.
 	after := keepData
 	if fresh {
 		after = leaveTraces
 	}
-	l.meta = m
-	defer func() {
-		l.metaMu.Lock()
-		defer l.metaMu.Unlock()
-		left := l.dir.removeSocket(m.Socket)
-		switch after {
-		case removeAll:
-			left = errors.Join(left, os.RemoveAll(string(l.dir)))
-		case keepData:
-			m.Pid, m.Stopped, m.Kept = 0, true, true
-			left = errors.Join(left, l.dir.writeMeta(m))
-		case leaveTraces:
-			m.Pid = 0
-			left = errors.Join(left, l.dir.writeMeta(m))
-		}
-		err = errors.Join(err, left)
-	}()
+	defer func() { err = errors.Join(err, l.settle(after)) }()
 
 	l.ctx, l.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer l.stop(nil)
@@ -191,7 +149,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	group, groupCtx := errgroup.WithContext(l.ctx)
 	group.Go(l.acceptControl)
 	group.Go(func() error { return l.network.run(l.ctx) })
-	listeners, err := l.api.listen(m.Socket)
+	listeners, err := l.api.listen(l.meta.Socket)
 	if err == nil {
 		err = l.startAll(fresh)
 	}
@@ -206,7 +164,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 		group.Go(func() error { return l.api.serve(ln) })
 	}
 	after = keepData
-	l.log.Info("lab is up", "name", l.name, "pid", m.Pid, "nodes", l.config.Nodes, "seed", l.config.Seed)
+	l.log.Info("lab is up", "name", l.name, "pid", os.Getpid(), "nodes", l.config.Nodes, "seed", l.config.Seed)
 	up()
 
 	<-groupCtx.Done()
@@ -218,6 +176,58 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.log.Info("lab stops", "cause", fmt.Sprint(cause), "data_kept", after == keepData)
 	l.stop(nil)
 	return l.dismantle(group)
+}
+
+// takeUp makes this process the lab's: it alone holds the lock, and lab.json
+// names it. fresh tells that no process had the lab before.
+func (l *lab) takeUp(ctx context.Context) (lock *flock.Flock, fresh bool, err error) {
+	lock = flock.New(l.dir.lock(), flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	switch locked, err := lock.TryLockContext(ctx, 10*time.Millisecond); {
+	case locked:
+	case err == nil || errors.Is(err, context.DeadlineExceeded):
+		return nil, false, Errorf(ExitConflict, "another process runs the lab in %s", l.dir).WithHint("raftlab ls")
+	default:
+		return nil, false, fmt.Errorf("lock %s: %w", l.dir.lock(), err)
+	}
+	defer func() {
+		if err != nil {
+			lock.Close()
+		}
+	}()
+	m, err := l.dir.readMeta()
+	if err != nil {
+		return nil, false, fmt.Errorf("read what lab this is: %w", err)
+	}
+	if err := m.Config.Validate(); err != nil {
+		return nil, false, err
+	}
+	fresh = m.Runs == 0
+	m.Runs++
+	m.Pid, m.Version, m.Started = os.Getpid(), Version(), time.Now()
+	m.Stopped, m.Kept = false, false
+	if m.Socket, err = l.dir.socketPath(); err != nil {
+		return nil, false, err
+	}
+	l.config, l.run, l.meta = m.Config, m.Runs, m
+	return lock, fresh, l.dir.writeMeta(m)
+}
+
+// settle makes the directory what it is to be after this process.
+func (l *lab) settle(after remains) error {
+	l.metaMu.Lock()
+	defer l.metaMu.Unlock()
+	m := l.meta
+	err := l.dir.removeSocket(m.Socket)
+	m.Pid = 0
+	switch after {
+	case removeAll:
+		return errors.Join(err, os.RemoveAll(string(l.dir)))
+	case keepData:
+		m.Stopped, m.Kept = true, true
+	}
+	return errors.Join(err, l.dir.writeMeta(m))
 }
 
 // end stops the lab on purpose. Those who lose it learn from its directory that
