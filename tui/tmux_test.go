@@ -28,7 +28,7 @@ func TestOnATerminal(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, "github.com/raftlab/raftlab").CombinedOutput(); err != nil {
 		t.Fatalf("build raftlab: %v\n%s", err, out)
 	}
-	env := append(os.Environ(), "RAFTLAB_HOME="+dir, "LC_ALL=C.UTF-8", "NO_COLOR=1", "SHELL=/bin/sh", "TMUX=")
+	env := append(os.Environ(), "RAFTLAB_HOME="+dir, "RAFTLAB_LAB=", "LC_ALL=C.UTF-8", "NO_COLOR=1", "SHELL=/bin/sh", "TMUX=")
 	run := func(name string, args ...string) string {
 		t.Helper()
 		cmd := exec.Command(name, args...)
