@@ -115,8 +115,9 @@ func (st *stage) Exec(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	if err != nil && st.last.Fails && !st.c.quiet() {
-		fmt.Fprintf(st.transcript(), "  fails, as it must: %s\n", clean(userError(err).Message))
+	if told := new(netlab.Error); errors.As(err, &told) && st.last.Fails && told.Code != netlab.ExitUsage && !st.c.quiet() {
+		_, werr := fmt.Fprintf(st.transcript(), "  fails, as it must: %s\n", clean(told.Message))
+		return errors.Join(err, werr)
 	}
 	return err
 }

@@ -54,8 +54,35 @@ func (s *steps) begin(what string) {
 		fmt.Fprintf(s.w, "%s\n", what)
 		return
 	}
+	s.startSpinner()
+}
+
+// note tells something about the present step, which goes on.
+func (s *steps) note(what string) {
+	if s.silent {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		fmt.Fprintf(s.w, "%s\n", what)
+		return
+	}
+	s.endSpinner()
+	fmt.Fprintf(s.w, "\r\x1b[K   %s\n", what)
+	s.startSpinner()
+}
+
+// startSpinner and endSpinner frame the spinner of the present step. s.mu is held.
+func (s *steps) startSpinner() {
 	s.end, s.ended = make(chan struct{}), make(chan struct{})
-	go s.spin(what, s.end, s.ended)
+	go s.spin(s.current, s.end, s.ended)
+}
+
+func (s *steps) endSpinner() {
+	close(s.end)
+	<-s.ended
+	s.end = nil
 }
 
 func (s *steps) spin(what string, end <-chan struct{}, ended chan<- struct{}) {
@@ -85,9 +112,7 @@ func (s *steps) finish(well bool) {
 		return
 	}
 	if s.end != nil {
-		close(s.end)
-		<-s.ended
-		s.end = nil
+		s.endSpinner()
 		mark := "x"
 		switch {
 		case well && s.utf8:

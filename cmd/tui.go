@@ -117,7 +117,7 @@ func runTUI(c *call, client *netlab.Client) error {
 		Exec:     func(ctx context.Context, line string) (tui.Result, error) { return execLine(ctx, lab, line) },
 		Complete: func(line string) []string { return completeLine(c.Context.Context, lab, line) },
 		Preview:  preview,
-		ReadOnly: l.readOnly, ASCII: l.ascii, Color: l.color, FPS: l.fps, Motion: l.motion,
+		Passing:  c.named != "", ReadOnly: l.readOnly, ASCII: l.ascii, Color: l.color, FPS: l.fps, Motion: l.motion,
 		Version: netlab.Version(),
 	}
 	for _, v := range verbs() {

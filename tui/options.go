@@ -53,6 +53,7 @@ type Options struct {
 	// Verbs is the table of commands, in the order the help shows them.
 	Verbs []Verb
 
+	Passing  bool   // the lab ends with what shows it: nothing is said of how to come back
 	ReadOnly bool   // keys that act on the lab are refused
 	ASCII    bool   // draw frames and bars with ASCII only; also when the locale is not UTF-8
 	Color    Color  // how many colours; ColorAuto asks the environment
