@@ -105,5 +105,12 @@ func endLabIn(ctx context.Context, home string, info netlab.Info, keepData bool)
 		return err
 	}
 	defer client.Close()
-	return client.Down(ctx, keepData)
+	ctx, cancel := context.WithTimeout(ctx, downTimeout)
+	defer cancel()
+	err = client.Down(ctx, keepData)
+	if ctx.Err() == context.DeadlineExceeded {
+		return netlab.Errorf(netlab.ExitTimeout, "lab %s has not ended within %s", info.Name, shortDuration(downTimeout)).
+			WithHint("its process hangs: kill -9 %d, then raftlab down --lab %s", info.Pid, info.Name)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -69,18 +70,25 @@ func load(c *call) error {
 	c.talk("%s", res.Text)
 	last, err := watchLoad(c, lab)
 	if ctx := c.Context.Context; ctx.Err() != nil {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if _, serr := lab.Do(stopCtx, netlab.Op{Verb: "load", Stop: true, Line: c.line}); serr != nil {
-			return serr
-		}
+		return stopLoad(c, lab)
 	}
-	if perr := c.emit(last, nil, func(w io.Writer) error {
+	if err != nil {
+		return err
+	}
+	return c.emit(last, nil, func(w io.Writer) error {
 		return writeLines(w, []string{fmt.Sprintf("%d writes done, %d failed", last.Done, last.Failed)})
-	}); err == nil {
-		err = perr
+	})
+}
+
+// stopLoad ends the writers after an interrupt, and returns the interrupt.
+func stopLoad(c *call, lab *netlab.Client) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context.Context), 2*time.Second)
+	defer cancel()
+	res, err := lab.Do(ctx, netlab.Op{Verb: "load", Stop: true, Line: c.line})
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(c.printResult(res), context.Cause(c.Context.Context))
 }
 
 // watchLoad shows how the lab's writers do until they end, or the context
