@@ -68,7 +68,9 @@ func (p *Proxy) greet(in *inbound) {
 	p.waiting.remove(in)
 	if err != nil {
 		in.close(err)
-		p.logger.Warn("connection refused", "remote", remote, "reason", err)
+		if !errors.Is(err, net.ErrClosed) { // the proxy's own end
+			p.logger.Warn("connection refused", "remote", remote, "reason", err)
+		}
 		return
 	}
 	err = l.serve(in)

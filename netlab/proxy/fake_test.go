@@ -63,6 +63,11 @@ func newNetwork(t testing.TB, n int, change ...func(*Proxy)) *network {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- p.Run(ctx) }()
+	w.eventually("it runs", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.ran != nil
+	})
 	w.nodes = make([]*fake, n+1)
 	for id := raft.NodeID(1); id <= raft.NodeID(n); id++ {
 		w.start(id)

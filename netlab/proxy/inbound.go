@@ -23,7 +23,7 @@ var (
 type inbound struct {
 	conn   net.Conn
 	raw    syscall.RawConn
-	opened uint64 // the how-manieth of all connections it is
+	opened uint64 // counts all connections, in the order they were opened
 	chunk
 	read    func(fd uintptr) bool // tryRead, made once
 	n       int                   // what the last read brought
