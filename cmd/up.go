@@ -97,7 +97,11 @@ func up(c *call) error {
 		steps.done()
 		return foreground(c, client)
 	}
-	noLeader := error(nil)
+	if c.Bool("tui") && terminalFor(c) == nil {
+		steps.done()
+		return runTUI(c, client) // at once: the first election is worth seeing
+	}
+	var noLeader error
 	if !c.Bool("no-wait") {
 		if !existed {
 			steps.begin("waiting for a leader")
@@ -107,9 +111,6 @@ func up(c *call) error {
 		}
 	}
 	steps.done()
-	if c.Bool("tui") && terminalFor(c) == nil {
-		return runTUI(c, client)
-	}
 	status, err := client.Status(ctx)
 	if err != nil {
 		return err
