@@ -29,7 +29,9 @@ const (
 type client struct {
 	conn    net.Conn
 	out     *sender
-	touched bool // has replies waiting; the loop's
+	touched bool // has replies waiting; the loop's, as is what follows
+	pending int  // requests proposed and not yet applied
+	asked   int  // requests this turn is about to propose
 }
 
 // request is what the loop is to do for a client.

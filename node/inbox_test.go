@@ -79,11 +79,12 @@ func TestInboxWhileHeld(t *testing.T) {
 
 func TestPendingQueueIsFirstInFirstOut(t *testing.T) {
 	var q pendingQueue
+	conn := new(client)
 	var pushed, popped raft.Index
 	for round := range 200 {
 		for range round%7 + 1 {
 			pushed++
-			q.push(pending{index: pushed, bytes: 3})
+			q.push(pending{index: pushed, conn: conn, bytes: 3})
 		}
 		for range round % 5 {
 			if q.len() == 0 {
@@ -95,7 +96,7 @@ func TestPendingQueueIsFirstInFirstOut(t *testing.T) {
 			}
 			q.pop()
 		}
-		if q.len() != int(pushed-popped) || q.bytes != 3*q.len() {
+		if q.len() != int(pushed-popped) || q.bytes != 3*q.len() || conn.pending != q.len() {
 			t.Fatalf("%d wait with %d bytes, want %d", q.len(), q.bytes, pushed-popped)
 		}
 	}

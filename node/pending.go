@@ -3,10 +3,12 @@ package node
 import "github.com/raftlab/raftlab/raft"
 
 // pendingLimit and pendingBytes bound what a leader has proposed for clients
-// and not yet applied. A leader without a majority gets there.
+// and not yet applied. A leader without a majority gets there. pendingPerClient
+// leaves room for others when one connection asks for all it can get.
 const (
-	pendingLimit = 16 << 10
-	pendingBytes = 64 << 20
+	pendingLimit     = 16 << 10
+	pendingBytes     = 64 << 20
+	pendingPerClient = pendingLimit / 4
 )
 
 // pending is a client's request whose entry waits to be committed.
@@ -36,6 +38,7 @@ func (q *pendingQueue) push(p pending) {
 	}
 	q.items = append(q.items, p)
 	q.bytes += p.bytes
+	p.conn.pending++
 }
 
 // front is the oldest request; there must be one.
@@ -43,6 +46,7 @@ func (q *pendingQueue) front() pending { return q.items[q.head] }
 
 // pop drops the oldest request.
 func (q *pendingQueue) pop() {
+	q.items[q.head].conn.pending--
 	q.bytes -= q.items[q.head].bytes
 	q.items[q.head] = pending{}
 	q.head++

@@ -253,10 +253,13 @@ func (r *replica) propose(now raft.Time) error {
 			r.readStale(q)
 		case !leads:
 			r.redirect(q.from, q.id)
+		case q.from.pending+q.from.asked >= pendingPerClient:
+			r.refuse(q, wire.CodeBusy, "as many requests of this connection wait to be committed as this node takes of one")
 		case r.pending.len()+len(r.commands) >= pendingLimit || bytes >= pendingBytes:
 			r.refuse(q, wire.CodeBusy, "as many requests wait to be committed as this node takes")
 		default:
 			bytes += len(q.command)
+			q.from.asked++
 			r.commands = append(r.commands, q.command)
 			r.proposers = append(r.proposers, q)
 		}
@@ -270,6 +273,7 @@ func (r *replica) propose(now raft.Time) error {
 	}
 	term := r.core.Term()
 	for i, q := range r.proposers {
+		q.from.asked = 0
 		r.pending.push(pending{index: first + raft.Index(i), term: term, conn: q.from, id: q.id, bytes: len(q.command)})
 	}
 	clear(r.commands)
