@@ -3,16 +3,57 @@ package netlab
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
-// hold stops the lab clock: timers stand, frames wait, nothing is lost.
-func (l *lab) hold(_ context.Context, op *Op) (*OpResult, error) {
+// holdPatience is how long, in real time, hold waits for the nodes to stand.
+const holdPatience = time.Second
+
+// hold stops the lab clock: timers stand, frames wait, nothing is lost. It
+// returns when every node that runs has said that it stands, so what is read
+// from then on is the same however often it is read.
+func (l *lab) hold(ctx context.Context, op *Op) (*OpResult, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.clock.Held() {
 		return &OpResult{Text: "the lab clock is held already"}, nil
 	}
-	return l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost"), nil
+	res := l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost")
+	patience := time.NewTimer(holdPatience)
+	defer patience.Stop()
+	for l.clock.Held() { // somebody may release it meanwhile
+		moving := l.moving()
+		if moving == 0 {
+			break
+		}
+		changed := l.changed()
+		l.mu.Unlock()
+		late := false
+		select {
+		case <-changed:
+		case <-patience.C:
+			late = true
+		case <-ctx.Done():
+			late = true
+		}
+		l.mu.Lock()
+		if late {
+			res.note(fmt.Sprintf("S%d has not said yet that it stands", moving))
+			break
+		}
+	}
+	return res, nil
+}
+
+// moving is a node that runs and has not said that its clock stands, 0 when
+// there is none. With lab.mu held.
+func (l *lab) moving() int {
+	for _, m := range l.members {
+		if m.conn != nil && m.up && m.status.State == StateUp && !m.held {
+			return m.id
+		}
+	}
+	return 0
 }
 
 // release lets the lab clock run on.
@@ -49,6 +90,7 @@ func (l *lab) speed(_ context.Context, op *Op) (*OpResult, error) {
 func (l *lab) setClock(op *Op, rate float64, held bool, text string) *OpResult {
 	setting := l.clock.Adjust(rate, held)
 	for _, m := range l.members {
+		m.held = false
 		if m.conn != nil {
 			m.conn.tellClock(setting)
 		}

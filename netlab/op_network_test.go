@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 func TestPartition(t *testing.T) {
@@ -175,6 +178,31 @@ func TestClockOperations(t *testing.T) {
 		if s := l.status().Clock; res.Text != c.text || s.Held != c.held || s.Rate != c.rate {
 			t.Errorf("%s: %q, %+v; want %q, held %v at %v", c.op.Verb, res.Text, s, c.text, c.held, c.rate)
 		}
+	}
+}
+
+// A reader after hold must find what the next one finds, so hold ends only when
+// the last node has said that it stands.
+func TestHoldReturnsWhenEveryNodeStands(t *testing.T) {
+	l := fakeLab(t, 3)
+	l.must(t, Op{Verb: "release"})
+	l.lead(1, 1)
+	l.become(3, StatePaused) // cannot say anything
+	done := make(chan *OpResult)
+	go func() { done <- l.must(t, Op{Verb: "hold"}) }()
+	for changed := l.clock.Changed(); !l.clock.Held(); changed = l.clock.Changed() {
+		<-changed
+	}
+	for id := 1; id <= 2; id++ {
+		select {
+		case <-done:
+			t.Fatalf("hold returned before S%d said that it stands", id)
+		default:
+		}
+		l.say(id, wire.State{Role: raft.Follower, Term: 1, Held: true})
+	}
+	if res := <-done; len(res.Notes) != 0 {
+		t.Errorf("notes: %q, want none", res.Notes)
 	}
 }
 

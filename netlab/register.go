@@ -179,12 +179,11 @@ func (l *lab) converse(conn net.Conn, known func()) {
 			c.close()
 		}
 	}()
-	if err := l.listen(c, r); err != nil {
-		select {
-		case <-c.closed: // ended from this side
-		default:
-			l.log.Info("conversation with node ended", "node", c.node, "error", err)
-		}
+	err = l.listen(c, r)
+	select {
+	case <-c.closed: // ended from this side
+	default:
+		l.log.Info("conversation with node ended", "node", c.node, "error", err)
 	}
 }
 
@@ -290,7 +289,8 @@ func (l *lab) leave(c *control) {
 	}
 }
 
-// listen hears a node until it ends or says what no node says.
+// listen hears a node until it ends or says what no node says, which the error
+// tells.
 func (l *lab) listen(c *control, r *wire.Reader) error {
 	for {
 		frame, err := r.Next()
@@ -418,7 +418,7 @@ func (m *member) fold(r *wire.Report) {
 	if s.TimerEnd == raft.Never {
 		n.TimerStartNS, n.TimerEndNS = 0, 0
 	}
-	n.Pending, n.DataBytes = s.Pending, s.DataBytes
+	n.Pending, n.DataBytes, m.held = s.Pending, s.DataBytes, s.Held
 	n.Log = runs(s.Runs, s.Last)
 	// New slices, never changed in place: pictures of the status share them.
 	n.Voters = ints(s.Voters)

@@ -27,6 +27,7 @@ type member struct {
 	conn     *control      // nil until it has registered
 	up       bool          // it has reported its state: it registered and its log is sound
 	joined   chan struct{} // closed when up
+	held     bool          // it has said that its clock stands
 }
 
 const (
