@@ -65,9 +65,8 @@ them too, and -o json or jsonl always does. With -f alone it starts now.`,
 
 // An eventPrinter prints events in the format of its call.
 type eventPrinter struct {
-	c    *call
-	all  []netlab.Event // for -o json, which is one object
-	last uint64
+	c   *call
+	all []netlab.Event // for -o json, which is one object
 }
 
 // stored prints the events that q asks for and returns the number of the last

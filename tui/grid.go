@@ -214,19 +214,18 @@ func (p pane) clear() {
 type glyph struct{ utf, ascii rune }
 
 var (
-	glyphH      = glyph{'─', '-'}
-	glyphV      = glyph{'│', '|'}
-	glyphNW     = glyph{'┌', '+'}
-	glyphNE     = glyph{'┐', '+'}
-	glyphSW     = glyph{'└', '+'}
-	glyphSE     = glyph{'┘', '+'}
-	glyphWallH  = glyph{'═', '='}
-	glyphWallV  = glyph{'║', '#'}
-	glyphBar    = glyph{'█', '#'}
-	glyphPath   = glyph{'─', '-'}
-	glyphPast   = glyph{'═', '='}
-	glyphDots   = glyph{'·', '.'}
-	glyphScroll = glyph{'┃', '#'}
+	glyphH     = glyph{'─', '-'}
+	glyphV     = glyph{'│', '|'}
+	glyphNW    = glyph{'┌', '+'}
+	glyphNE    = glyph{'┐', '+'}
+	glyphSW    = glyph{'└', '+'}
+	glyphSE    = glyph{'┘', '+'}
+	glyphWallH = glyph{'═', '='}
+	glyphWallV = glyph{'║', '#'}
+	glyphBar   = glyph{'█', '#'}
+	glyphPath  = glyph{'─', '-'}
+	glyphPast  = glyph{'═', '='}
+	glyphDots  = glyph{'·', '.'}
 )
 
 func (p pane) glyph(g glyph) rune {

@@ -58,8 +58,7 @@ var (
 	faint  = style{attr: dim}
 	// alarm is for what needs a person: quorum lost, two leaders, a promise
 	// broken. No red: it is too near to a term's hue for deutan eyes.
-	alarm    = style{attr: bold | reverse}
-	selected = style{attr: bold}
+	alarm = style{attr: bold | reverse}
 )
 
 // filled is a cell of an entry or message of this term. In ColorNone the

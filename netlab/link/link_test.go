@@ -200,7 +200,6 @@ func TestSeedsKeepTheirMeaning(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	type ids = []raft.NodeID
 	tests := []struct {
 		name  string
 		sides [][]raft.NodeID
