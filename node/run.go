@@ -99,6 +99,8 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 		ID: r.id, Members: members,
 		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
 		PreVote: c.PreVote, Seed: c.Seed,
+		// Soon enough to look like at once, late enough for a client's next write.
+		TellCommitAfter: c.Heartbeat / 8,
 	}, r.wal, from, r.clock.Now())
 	if err != nil {
 		return fmt.Errorf("configure %v as the lab says: %w", r.id, err)

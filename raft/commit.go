@@ -37,6 +37,9 @@ func (n *Node) commitTo(index Index, leader NodeID) {
 	e := Event{Kind: EventCommitted, First: n.log.commit + 1, Index: index, LogTerm: n.log.mustTerm(index)}
 	if n.role == Leader {
 		e.Nodes = n.holders(index)
+		if len(n.peers) > 0 {
+			n.tellSoon()
+		}
 	} else {
 		e.Peer = leader
 	}

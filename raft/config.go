@@ -10,6 +10,13 @@ type Config struct {
 	// from [ElectionMin, ElectionMax]. Heartbeat must be less than ElectionMin.
 	Heartbeat, ElectionMin, ElectionMax Duration
 
+	// TellCommitAfter is how long a leader waits for an entry that could carry a
+	// new commitIndex to a follower, before it sends an AppendEntries for that
+	// alone. §5.3 leaves it to the next one, which is a heartbeat away when no
+	// client comes; at once, which 0 is, doubles the messages of a client that
+	// waits for each answer.
+	TellCommitAfter Duration
+
 	// PreVote makes a node ask whether it could win before it raises its term
 	// (thesis §9.6).
 	PreVote bool

@@ -14,6 +14,7 @@ func (n *Node) becomeFollower(term Term, leader NodeID) {
 		// What ran was the heartbeat timer. A candidate's election timer goes on:
 		// only a leader's word or a vote given starts it anew (§5.2).
 		n.startElectionTimer()
+		n.tellAt, n.telling = Never, false
 	}
 	n.role = Follower
 	n.leader = leader

@@ -44,6 +44,8 @@ type Node struct {
 	// Volatile state on leaders.
 	peers   []peer  // ascending by ID, this node not included
 	held    Index   // highest index reported as EventCommitHeld in this term
+	tellAt  Time    // when followers are told of a commit that nothing else told them; Never: none is
+	telling bool    // tellAt has come: the next Ready tells them
 	reached []Index // scratch for counting replicas
 
 	out outbox
@@ -76,6 +78,7 @@ func New(cfg Config, storage Storage, from Restored, now Time) (*Node, error) {
 		log:     newLog(storage, from, cfg.MaxCachedBytes),
 		ballots: make([]ballot, len(cfg.Members.Voters)),
 		retryAt: Never,
+		tellAt:  Never,
 		reached: make([]Index, len(cfg.Members.Voters)),
 	}
 	for _, id := range n.voters {
@@ -156,6 +159,9 @@ func (n *Node) Tick(now Time) {
 		if n.now >= n.timer.end {
 			n.heartbeat()
 		}
+		if n.now >= n.tellAt {
+			n.tellAt, n.telling = Never, true
+		}
 	case n.now >= n.timer.end:
 		n.electionTimeout(false)
 	case n.now >= n.retryAt:
@@ -168,7 +174,7 @@ func (n *Node) Deadline() Time {
 	if n.err != nil {
 		return Never
 	}
-	return min(n.timer.end, n.retryAt)
+	return min(n.timer.end, n.retryAt, n.tellAt)
 }
 
 // Propose appends one entry for each data to a leader's log and returns the

@@ -132,6 +132,7 @@ func (n *Node) Ready() Ready {
 		for k := range n.peers {
 			n.sendAppends(&n.peers[k])
 		}
+		n.telling = false
 	}
 	var r Ready
 	if n.err == nil {

@@ -948,6 +948,44 @@ func TestFollowersLearnOfCommits(t *testing.T) {
 	}
 }
 
+// With TellCommitAfter a lone commit is told a moment later, by itself; an entry
+// that comes before takes it along, and then nothing else is sent.
+func TestCommitWaitsForAnEntryToCarryIt(t *testing.T) {
+	const moment = 5 * ms
+	c := newCluster(t, 3, func(cfg *raft.Config) { cfg.TellCommitAfter = moment }).start()
+	c.elect(1)
+	c.propose(1, "x")
+	c.settle()
+	c.wantTerms(map[raft.NodeID]string{1: "11|", 2: "1|1", 3: "1|1"})
+
+	m := c.at(1)
+	if got, want := m.node.Deadline(), m.now+moment; got != want {
+		t.Errorf("deadline %d, want a moment from now, %d", got, want)
+	}
+	m.now += moment
+	m.node.Tick(m.now)
+	c.process(m)
+	c.settle()
+	c.wantTerms(map[raft.NodeID]string{1: "11|", 2: "11|", 3: "11|"})
+	if got := m.node.Deadline(); got != m.node.Status().TimerEnd {
+		t.Errorf("all are told, and the deadline is %d, not the heartbeat's", got)
+	}
+
+	c.propose(1, "y")
+	c.settle()
+	c.propose(1, "z")
+	if got, want := fmt.Sprint(c.net), "[S1 -> S2 t1 append prev 3/1 entries 4/1 commit 3 S1 -> S3 t1 append prev 3/1 entries 4/1 commit 3]"; got != want {
+		t.Errorf("the commit does not travel with what follows: %v", got)
+	}
+	c.settle()
+	m.now += moment
+	m.node.Tick(m.now)
+	c.process(m)
+	if got, want := fmt.Sprint(c.net), "[S1 -> S2 t1 heartbeat prev 4/1 commit 4 S1 -> S3 t1 heartbeat prev 4/1 commit 4]"; got != want {
+		t.Errorf("a moment later %v, want %v", got, want)
+	}
+}
+
 // PreVote (thesis §9.6): "a candidate would only increment its term if it first
 // learns from a majority of the cluster that they would be willing to grant the
 // candidate their votes".

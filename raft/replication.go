@@ -106,6 +106,9 @@ func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
 		p.acked(r.Match)
 		n.advanceCommit()
 	}
+	if n.trailsCommit(p) {
+		n.tellSoon()
+	}
 }
 
 // backUp moves nextIndex back after a refusal (§5.3). A refusal counts only if
@@ -175,11 +178,25 @@ func (n *Node) maySendEntries(p *peer) bool {
 	return p.next <= n.log.last && !p.flight.full(n.cfg.MaxInflightBytes)
 }
 
-// owesCommit reports whether p has to be told of a new commitIndex by itself.
-// While entries are under way to it, that waits: more will follow them, or
-// their answers will bring us here again.
-func (n *Node) owesCommit(p *peer) bool {
+// owesCommit reports whether p is to be told of a new commitIndex by itself.
+func (n *Node) owesCommit(p *peer) bool { return n.telling && n.trailsCommit(p) }
+
+// trailsCommit reports whether p has not been told of all it has that is
+// committed. While entries are under way to it, that does not count: more will
+// follow them, or their answers will bring us here again.
+func (n *Node) trailsCommit(p *peer) bool {
 	return !p.probing && p.flight.count == 0 && min(n.log.commit, p.next-1) > p.told
+}
+
+// tellSoon has followers told of a commit after Config.TellCommitAfter, by an
+// AppendEntries of its own if until then no entry has come to carry it.
+func (n *Node) tellSoon() {
+	switch {
+	case n.cfg.TellCommitAfter == 0:
+		n.telling = true
+	case n.tellAt == Never:
+		n.tellAt = n.now + Time(n.cfg.TellCommitAfter)
+	}
 }
 
 // sendAppends sends p all it is owed. It runs when a Ready is taken, not when

@@ -72,6 +72,7 @@ type draw struct {
 	inflight          int
 	appendBytes       int
 	cachedBytes       int
+	tellAfter         raft.Duration
 	lazyPct           int // of inputs, after which the Ready is taken later
 	chaos             raft.Duration
 	crash, cut, pause bool // which faults there are
@@ -91,6 +92,7 @@ func drawFrom(seed uint64, r *rand.Rand) draw {
 		inflight:     []int{1, 2, 8, 64}[r.IntN(4)],
 		appendBytes:  []int{1, 200, 1000, 1 << 20}[r.IntN(4)],
 		cachedBytes:  []int{1, 500, 1 << 20}[r.IntN(3)],
+		tellAfter:    raft.Duration([]int{0, 2, 15}[r.IntN(3)]) * ms,
 		lazyPct:      []int{0, 30, 80}[r.IntN(3)],
 		chaos:        raft.Duration(1+r.IntN(4)) * 500 * ms,
 		crash:        r.IntN(4) > 0,
@@ -213,7 +215,7 @@ func newSim(seed uint64) *sim {
 		srv := &server{id: id, cfg: raft.Config{
 			ID: id, Members: raft.Configuration{Voters: voters},
 			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms,
-			PreVote: s.draw.preVote, Seed: seed,
+			PreVote: s.draw.preVote, Seed: seed, TellCommitAfter: s.draw.tellAfter,
 			MaxInflight: s.draw.inflight, MaxAppendBytes: s.draw.appendBytes, MaxCachedBytes: s.draw.cachedBytes,
 		}}
 		plain = append(plain, srv)

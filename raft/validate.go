@@ -24,6 +24,9 @@ func (c *Config) fill() error {
 		return fmt.Errorf("raft: heartbeat %d ns, election timeout %d to %d ns: must be positive and in this order",
 			c.Heartbeat, c.ElectionMin, c.ElectionMax)
 	}
+	if c.TellCommitAfter < 0 {
+		return fmt.Errorf("raft: TellCommitAfter is %d ns, less than 0", c.TellCommitAfter)
+	}
 	c.Members.Voters = append([]NodeID(nil), c.Members.Voters...)
 	for _, d := range []struct {
 		name  string
