@@ -251,16 +251,16 @@ func (p *picture) when(r *row, long bool) string {
 	case past:
 		s = millis(time.Duration(fr.ArrivedNS-fr.LeftNS)) + " ms"
 		if long {
-			s = "delivered in " + s
+			s = "took " + s
 		}
 	case lost:
 		s = fr.Reason
 		switch {
 		case !long:
 		case fr.Reason == "wall":
-			s = "dropped at the wall"
+			s = "lost at the wall"
 		default:
-			s = "dropped: " + fr.Reason
+			s = "lost: " + fr.Reason
 		}
 	}
 	if r.count > 1 {
@@ -304,9 +304,79 @@ func drawMessages(p *picture, pn pane, from, pick int) {
 		pn.text(1, 0, p.noMessages(), faint)
 		return
 	}
-	for y := 0; y < pn.h && from+y < len(p.messages); y++ {
-		drawMessage(p, pn.rows(y, 1), &p.messages[from+y], from+y == pick)
+	rows := p.messages[min(from, len(p.messages)):]
+	rows = rows[:min(len(rows), pn.h)]
+	c := messageColumnsFor(p, pn.w, rows)
+	for y := range rows {
+		drawMessage(p, pn.rows(y, 1), c, &rows[y], from+y == pick)
 	}
+}
+
+// messageColumns says how wide the columns of the messages pane are: a mark,
+// when it left, who sent it, its way, to whom, what it is, how it fared, its
+// term. They are the same for all rows shown.
+type messageColumns struct {
+	stamp, from, path, to, what int
+	long                        bool // how it fared in more words, the term at the end
+	term                        bool // and that spelled out
+}
+
+func messageColumnsFor(p *picture, w int, rows []row) messageColumns {
+	c := messageColumns{to: 4, what: 14, long: w >= 74, term: w >= 100}
+	fared, end := 16, 0
+	switch {
+	case w < 56:
+		fared = 7
+	case c.long:
+		c.what, fared = 12, 21
+	}
+	for i := range rows {
+		r := &rows[i]
+		if w >= 56 {
+			c.stamp = max(c.stamp, len(stamp(r.LeftNS, p.time))+1)
+		}
+		c.from = max(c.from, len(name(r.From))+1)
+		c.to = max(c.to, len(r.receivers())+1)
+		c.what = max(c.what, len(c.words(r.frame))+1)
+		end = max(end, len(c.termText(r.frame))+2)
+	}
+	c.path = clamp(w-1-c.stamp-c.from-1-c.to-c.what-fared-end, 6, 30)
+	return c
+}
+
+// words is what the message is, with its term unless that stands at the end.
+func (c messageColumns) words(fr *frame) string {
+	if c.long {
+		return what(fr)
+	}
+	return what(fr) + " t" + strconv.FormatUint(fr.Term, 10)
+}
+
+// termText is the term at the end of the row, "" where words has it.
+func (c messageColumns) termText(fr *frame) string {
+	switch term := strconv.FormatUint(fr.Term, 10); {
+	case c.term:
+		return "term " + term
+	case c.long:
+		return "t" + term
+	}
+	return ""
+}
+
+// receivers names whom the messages of a row went to: S1, S1,2,3 or 8 nodes.
+func (r *row) receivers() string {
+	if len(r.to) < 2 {
+		return name(r.To)
+	}
+	ids := slices.Sorted(slices.Values(r.to))
+	s := name(ids[0])
+	for _, id := range ids[1:] {
+		s += "," + strconv.Itoa(id)
+	}
+	if len(s) > 7 {
+		return strconv.Itoa(len(ids)) + " nodes"
+	}
+	return s
 }
 
 func (p *picture) noMessages() string {
@@ -321,18 +391,7 @@ func (p *picture) noMessages() string {
 	return "no messages yet"
 }
 
-func drawMessage(p *picture, pn pane, r *row, picked bool) {
-	// What follows the path: whom it goes to, what it is, how it fared, its term.
-	const toW = 4
-	whatW, words, long := 14, 35, false
-	switch {
-	case pn.w < 56:
-		words = 26
-	case pn.w >= 100:
-		whatW, words, long = 16, 58, true
-	case pn.w >= 74:
-		whatW, words, long = 13, 46, true
-	}
+func drawMessage(p *picture, pn pane, c messageColumns, r *row, picked bool) {
 	st := plain
 	if r.state != flying && p.now.Sub(r.seen) > 500*time.Millisecond {
 		st = faint
@@ -343,35 +402,23 @@ func drawMessage(p *picture, pn pane, r *row, picked bool) {
 	}
 	pn.put(0, 0, mark, strong)
 	x := 1
-	if pn.w >= 56 {
-		s := stamp(r.LeftNS, p.time)
-		pn.text(x, 0, s, st)
-		x += len(s) + 1
+	if c.stamp > 0 {
+		pn.text(x, 0, stamp(r.LeftNS, p.time), st)
+		x += c.stamp
 	}
-	x = pn.text(x, 0, name(r.From), st.with(bold)) + 1
-	length := clamp(pn.w-x-words, 6, 30)
-	drawPath(p, pn.sub(x, 0, length, 1), r)
-	x += length + 1
-	to := name(r.To)
-	if r.state == lost && len(r.to) > 1 {
-		to = name(slices.Min(r.to)) + "+" + strconv.Itoa(len(r.to)-1)
+	pn.text(x, 0, name(r.From), st.with(bold))
+	x += c.from
+	drawPath(p, pn.sub(x, 0, c.path, 1), r)
+	x += c.path + 1
+	pn.text(x, 0, r.receivers(), st)
+	x += c.to
+	pn.text(x, 0, c.words(r.frame), st)
+	x += c.what
+	end := pn.w
+	if s := c.termText(r.frame); s != "" {
+		end = pn.right(pn.w-1, 0, s, st) - 1
 	}
-	end := pn.text(x, 0, to, st)
-	x = max(x+toW, end+1)
-	term := "t" + strconv.FormatUint(r.Term, 10)
-	s := what(r.frame)
-	if !long {
-		s += " " + term
-	}
-	pn.text(x, 0, s, st)
-	x += max(whatW, len(s)+1)
-	pn.text(x, 0, p.when(r, long), st)
-	switch {
-	case pn.w >= 100:
-		pn.right(pn.w-1, 0, " term "+term[1:], st)
-	case long:
-		pn.right(pn.w-1, 0, " "+term, st)
-	}
+	pn.text(x, 0, fit(p.when(r, c.long), end-x), st)
 }
 
 // drawPath draws the way from sender to receiver: --A44---> in flight,

@@ -178,7 +178,7 @@ func (p *picture) netText() string {
 	return strings.Join(parts, ", ")
 }
 
-// drawSentence is line 2: what goes on, as many sentences as fit.
+// drawSentence is line 2: what goes on, in as many words as fit.
 func drawSentence(p *picture, pn pane) {
 	if !p.lab.known {
 		s := "waiting for the lab to answer"
@@ -188,25 +188,14 @@ func drawSentence(p *picture, pn pane) {
 		pn.text(1, 0, fit(s, pn.w-2), plain)
 		return
 	}
-	x := 1
 	if v := p.lab.status.Violations; len(v) > 0 {
 		last := v[len(v)-1]
-		pn.text(x, 0, fit("!! "+last.Property+": "+last.Message, pn.w-2), alarm)
+		pn.text(1, 0, fit("!! "+last.Property+": "+last.Message, pn.w-2), alarm)
 		return
 	}
 	st := p.lab.status
 	st.Clock.LabNS = p.time
-	for i, s := range explain.Headline(st.View()) {
-		if i == 0 {
-			x = pn.text(x, 0, fit(s, pn.w-2), plain) + 1
-			continue
-		}
-		room := pn.w - 1 - x
-		if room < min(24, textWidth(s)) {
-			return
-		}
-		x = pn.text(x, 0, fit(s, room), plain) + 1
-	}
+	pn.text(1, 0, fit(explain.Line(st.View(), pn.w-2), pn.w-2), plain)
 }
 
 // fit cuts s to w columns and says so with dots.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,9 +49,9 @@ func TestHeadline(t *testing.T) {
 			v.Open = wall
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Leader = raft.Leader, 6, 2
 			v.Nodes[3].Term, v.Nodes[3].Leader = 6, 2
-		}), "S1 leads term 7 with 3 of 5 nodes behind it. S2 still claims term 6, but it reaches only 2 of 5 nodes: nothing it accepts can commit."},
+		}), "S1 leads 3 of 5 nodes in term 7. S2 still claims term 6, but it reaches only 2 of 5 nodes: nothing it accepts can commit."},
 		{"a dead follower is named", lab(func(v *View) { v.Nodes[2].Dead = true }),
-			"S1 leads term 7 with 4 of 5 nodes behind it. S3 is dead."},
+			"S1 leads 4 of 5 nodes in term 7. S3 is dead."},
 		{"a follower far behind is named", lab(func(v *View) { v.Nodes[3].Last = 10 }),
 			"S1 leads term 7, all 5 nodes follow. S4 is 33 entries behind."},
 		{"one message behind is no news", lab(func(v *View) { v.Nodes[3].Last = 42 }),
@@ -61,12 +62,12 @@ func TestHeadline(t *testing.T) {
 		{"killed leader, one candidate", lab(func(v *View) {
 			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 2)
-		}), "S1, leader of term 7, was killed 310 ms ago. S4 stands in term 8 and has 2 of 5 votes, 3 win."},
+		}), "S1, leader of term 7, was killed 310 ms ago. S4 stands in term 8: 2 of 5 votes, 3 are needed."},
 		{"a split vote gives the tally", lab(func(v *View) {
 			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5)
-		}), "S2 and S4 stand in term 8: 2 to 2 votes, 3 win."},
+		}), "S2 and S4 stand in term 8: 2 to 2 votes, 3 are needed."},
 		{"a candidate of an older term has lost already", lab(func(v *View) {
 			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
 			v.Nodes[1].Role, v.Nodes[1].Term = raft.Candidate, 8
@@ -92,17 +93,62 @@ func TestHeadline(t *testing.T) {
 		{"a cut-off candidate does not hide the leader", lab(func(v *View) {
 			v.Open = func(a, b raft.NodeID) bool { return a != 5 && b != 5 }
 			v.Nodes[4].Role, v.Nodes[4].Leader = raft.PreCandidate, 0
-		}), "S1 leads term 7 with 4 of 5 nodes behind it. S5 stands, but it reaches only 1 of 5 nodes and cannot win."},
+		}), "S1 leads 4 of 5 nodes in term 7. S5 stands, but it reaches only 1 of 5 nodes and cannot win."},
 		{"a new leader nobody has heard of", lab(func(v *View) {
 			for i := range v.Nodes {
 				v.Nodes[i].Leader = 0
 			}
-		}), "S1 has won term 7; 1 of 5 nodes have heard of it so far."},
+		}), "S1 has won term 7; the others have not heard of it yet."},
+		{"a new leader one node has heard of", lab(func(v *View) {
+			for i := range v.Nodes[1:4] {
+				v.Nodes[1+i].Leader = 0
+			}
+		}), "S1 has won term 7; 2 of 5 nodes know of it so far."},
 		{"nothing was ever reported", View{Nodes: []Node{{ID: 1}, {ID: 2}, {ID: 3}}}, "No leader yet."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := strings.Join(Headline(tt.view), " "); got != tt.want {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// What does not fit is said in fewer words or left out; never cut.
+func TestLineFits(t *testing.T) {
+	split := lab(func(v *View) {
+		v.Open = wall
+		v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Leader = raft.Leader, 6, 2
+		v.Nodes[3].Term, v.Nodes[3].Leader = 6, 2
+	})
+	held, dead := split, split
+	held.Held = true
+	dead.Nodes = slices.Clone(split.Nodes)
+	dead.Nodes[3].Dead = true
+	killed := lab(func(v *View) { v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms })
+	tests := []struct {
+		name    string
+		view    View
+		columns int
+		want    string
+	}{
+		{"all of it where there is room", split, 200,
+			"S1 leads 3 of 5 nodes in term 7. S2 still claims term 6, but it reaches only 2 of 5 nodes: nothing it accepts can commit."},
+		{"both leaders in 78 columns", split, 78, "S1 leads 3 of 5 nodes in term 7. S2 claims term 6, but 2 of 5 cannot commit."},
+		{"that the clock is held goes first: line 1 says it", held, 78, "S1 leads 3 of 5 nodes in term 7. S2 claims term 6, but 2 of 5 cannot commit."},
+		{"a later sentence that fits stays", dead, 60, "S1 leads 3 of 5 nodes in term 7. S4 is dead."},
+		{"a killed leader and who comes next", killed, 78, "S1 was killed 310 ms ago. S2 times out first, in 202 ms."},
+		{"a killed leader and a split vote in 78 columns", lab(func(v *View) {
+			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
+			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
+			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5)
+		}), 78, "S1 was killed 310 ms ago. S2 and S4 stand in term 8: 2 to 2 votes, 3 needed."},
+		{"the first stays when nothing fits", split, 10, "S1 leads 3 of 5 nodes in term 7."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Line(tt.view, tt.columns); got != tt.want {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
 		})
