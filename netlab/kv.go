@@ -11,6 +11,7 @@ import (
 	"github.com/raftlab/raftlab/netlab/explain"
 	"github.com/raftlab/raftlab/node/client"
 	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 const (
@@ -120,7 +121,7 @@ func (l *lab) kv(ctx context.Context, op *KVOp) (*KVResult, error) {
 		e.Node, e.Text = r.Node, fmt.Sprintf("get %s: %s", quote(op.Key), quote(r.Value))
 	default:
 		e.Node, e.Term, e.Index = r.Leader, r.Term, r.Index
-		e.Text = fmt.Sprintf("%s: applied at %d, %.2f ms", opText(op), r.Index, r.TookMS)
+		e.Text = fmt.Sprintf("%s: applied at index %d after %s", opText(op), r.Index, explain.Length(raft.Duration(r.TookMS*1e6)))
 	}
 	l.mu.Lock()
 	l.event(e)
@@ -293,7 +294,7 @@ func (l *lab) unanswered(op *KVOp, timeout time.Duration, err error) error {
 	why := explain.Headline(s.View())
 	text := head + fmt.Sprintf("no answer for %v. ", timeout) + strings.Join(why[:min(len(why), 2)], " ")
 	if unknown != nil {
-		text += " It may still be applied."
+		text += " The write may still be applied."
 	}
 	e := Errorf(ExitTimeout, "%s", text)
 	faulty := len(s.Partition) > 0

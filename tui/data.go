@@ -94,6 +94,6 @@ func drawData(p *picture, pn pane) {
 			}
 		}
 	}
-	s := plural(len(names), "key", "keys") + ", " + strconv.Itoa(different) + " differ: a node that is behind is not wrong. value @index that set it"
+	s := plural(len(names), "key", "keys") + ", " + strconv.Itoa(different) + " differ (behind is not wrong); value @the index that set it"
 	pn.text(1, pn.h-1, fit(s, pn.w-2), faint)
 }

@@ -35,21 +35,23 @@ func (s *screen) helpItems(filter string) []helpItem {
 
 // signs is what the screen's signs mean.
 var signs = [][2]string{
-	{"LEADER?", "claims a term that is not the highest, or reaches no quorum: it cannot commit"},
-	{"PREVOTE", "asks whether it could win before it raises its term (thesis §9.6)"},
-	{"5 6 7", "log cells show the last digit of an entry's term; one hue a term"},
-	{"filled", "a filled cell is committed as that node knows it; | stands after its commit index"},
-	{"underlined", "the entry is not the one the newest leader has there (x below, where there is room)"},
+	{"LEADER?", "leads an older term or reaches no quorum: cannot commit"},
+	{"PREVOTE", "asks if it could win before raising its term (thesis §9.6)"},
+	{"5 6 7", "log cells: the last digit of each entry's term, a hue a term"},
+	{"filled", "the node knows that entry committed; | ends them"},
+	{"underlined", "not the entry the newest leader has there"},
 	{".", "a missing entry"},
-	{"m n", "below a log: the leader's matchIndex and nextIndex for the node"},
-	{"[hb### ]", "a leader's timer to its next heartbeat; others' is the election timeout"},
-	{"--A44-->", "in flight, drawn where it is: only flights longer than two frames of the screen are"},
-	{"==a43>", "delivered, in the time said; x37 stands for so many of its kind"},
-	{"--hX", "lost where the X stands, with the reason"},
+	{"m n", "below a log: the leader's matchIndex, nextIndex for it"},
+	{"[hb### ]", "time to a leader's next heartbeat; others': election timeout"},
+	{"--A44-->", "in flight, drawn where it is now"},
+	{"==a43>", "delivered; x37: so many of its kind"},
+	{"--hX", "lost where the X stands"},
 	{"A h V P", "append, heartbeat, vote?, prevote?"},
 	{"a r v n", "ok up to that index, rejected, yes, no"},
-	{"tape", "terms over time; V won an election, C timed out, K kill, R restart or resume, Z pause, W wipe"},
-	{"tape marks", "P partition, H heal, X cut, S slow, L lose, T clock, w write, ! a promise broken, ? no connection"},
+	{"tape", "terms over time, and: V won, C timed out, K kill, R (re)start"},
+	{"", "P partition, H heal, X cut, S slow, L lose, w write"},
+	{"", "Z pause, W wipe, T clock, ! broken promise, ? no lab"},
+	{"t5 S3 last cmt", "a node's term, its vote in it, last index, commit index"},
 }
 
 func (s *screen) drawHelp(p *picture, pn pane) {

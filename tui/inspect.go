@@ -56,7 +56,7 @@ func drawMessageOverlay(p *picture, pn pane) {
 		if fr.OK {
 			add("logs agree up to %d", fr.Match)
 		} else {
-			add("refused: no such entry before the first one; the leader walks back")
+			add("refused: the request's term is over, or the entry before it is missing")
 		}
 	}
 	add("left %s   due %s", clockText(fr.LeftNS), clockText(fr.DueNS))
@@ -70,7 +70,7 @@ func drawMessageOverlay(p *picture, pn pane) {
 	}
 	if i, j := p.place(fr.From), p.place(fr.To); i >= 0 && j >= 0 && i != j {
 		if l := p.between(i, j); l != nil {
-			add("the link now: %s", linkRule(l))
+			add("link: %s", linkRule(l))
 		}
 	}
 	if r.count > 1 {
@@ -102,7 +102,7 @@ func linkRule(l *netlab.LinkStatus) string {
 	if l.Loss > 0 {
 		s += ", loses " + percent(l.Loss)
 	}
-	s += fmt.Sprintf("; sent %d, delivered %d, dropped %d, %d under way", l.Sent, l.Delivered, l.Dropped, l.Held)
+	s += fmt.Sprintf("; %d sent, %d delivered, %d lost, %d under way", l.Sent, l.Delivered, l.Dropped, l.Held)
 	return s
 }
 

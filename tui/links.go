@@ -118,8 +118,11 @@ func drawLinkLegend(p *picture, pn pane) {
 		"# wall  cut  ! one way  x dead node  5% loss  ? idle",
 	}
 	wall, other := p.drops()
-	if wall+other > 0 {
-		lines = append(lines, "dropped: "+strconv.FormatUint(wall, 10)+" on links now walled or cut, "+strconv.FormatUint(other, 10)+" on others")
+	switch {
+	case wall == 0 && other > 0:
+		lines = append(lines, "dropped: "+strconv.FormatUint(other, 10))
+	case wall > 0:
+		lines = append(lines, "dropped: "+strconv.FormatUint(wall, 10)+" where now a wall or cut is, "+strconv.FormatUint(other, 10)+" elsewhere")
 	}
 	for i, s := range lines {
 		y := i

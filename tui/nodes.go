@@ -149,8 +149,13 @@ func drawNodes(p *picture, pn pane) {
 	if fit.whole {
 		drawWholeLog(p, pn, pn.h-1)
 	}
-	if fit.shown < len(p.nodes) {
-		pn.right(pn.w, 0, strconv.Itoa(len(p.nodes)-fit.shown)+" more nodes", strong)
+	if hidden := len(p.nodes) - fit.shown; hidden > 0 {
+		// Over the ruler's end, as short as leaves the columns' names alone.
+		s := " " + plural(hidden, "more node", "more nodes")
+		if textWidth(s) > pn.w-c.log {
+			s = " +" + strconv.Itoa(hidden)
+		}
+		pn.right(pn.w, 0, s, strong)
 	}
 }
 
@@ -303,7 +308,7 @@ func drawTimer(p *picture, pn pane, i, bar int, st style) {
 	}
 	if !ok {
 		if length > 0 {
-			pn.right(pn.w-1, 0, "/"+shortTime(length), faint) // every so often
+			pn.right(pn.w-1, 0, "<"+shortTime(length), faint) // less than its whole
 		}
 		return
 	}
@@ -439,11 +444,15 @@ func drawWall(p *picture, pn pane, y int, first bool) {
 		pn.text(9, y, " wall ", plain)
 		return
 	}
-	var sides []string
+	var sides, short []string
 	for _, s := range p.sides {
 		sides = append(sides, names(s))
+		short = append(short, nameRanges(s))
 	}
-	sep := " / "
+	const sep, count = " / ", len(" 1234567 dropped ")
+	if wall := strings.Join(sides, sep); 9+len(" wall:  ")+len(wall)+1+count > pn.w {
+		sides = short
+	}
 	x := pn.text(9, y, " wall: "+strings.Join(sides, sep)+" ", plain)
 	s := " " + plural(int(p.lab.walls.dropped), "message", "messages") + " dropped here "
 	if p.lab.walls.partly {

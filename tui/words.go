@@ -26,7 +26,26 @@ func names(ids []int) string {
 	return b.String()
 }
 
-// words joins numbers as the command line takes them.
+// nameRanges is names with three and more in a row as a range: S1-S3 S7.
+func nameRanges(ids []int) string {
+	var parts []string
+	for i := 0; i < len(ids); {
+		end := i
+		for end+1 < len(ids) && ids[end+1] == ids[end]+1 {
+			end++
+		}
+		if end-i < 2 {
+			end = i
+			parts = append(parts, name(ids[i]))
+		} else {
+			parts = append(parts, name(ids[i])+"-"+name(ids[end]))
+		}
+		i = end + 1
+	}
+	return strings.Join(parts, " ")
+}
+
+// numbers joins ids as the command line takes them.
 func numbers(ids []int) string {
 	var b strings.Builder
 	for i, id := range ids {

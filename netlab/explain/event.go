@@ -50,7 +50,7 @@ func Event(ev raft.Event, voters int) (text, rule string) {
 		return fmt.Sprintf("appends %s from %v", span("entry", ev.First, ev.Index), ev.Peer),
 			"AppendEntries 4: append the entries not already in the log (§5.3)"
 	case raft.EventTruncated:
-		return fmt.Sprintf("drops %s: %v, leader of term %d, has others there; they were never committed", span("entry", ev.First, ev.Index), ev.Peer, ev.Term),
+		return fmt.Sprintf("drops %s, never committed: %v, leader of term %d, has others there", span("entry", ev.First, ev.Index), ev.Peer, ev.Term),
 			"AppendEntries 3: an entry that conflicts with the leader's goes, with all that follow it (§5.3)"
 	case raft.EventAppendRefused:
 		return appendRefused(ev)
@@ -87,7 +87,7 @@ func role(ev raft.Event) (text, rule string) {
 		return fmt.Sprintf("follows %v in term %d", ev.Peer, ev.Term),
 			"Candidates: AppendEntries of a current leader makes a follower (§5.2)"
 	}
-	return fmt.Sprintf("is follower in term %d, knows no leader", ev.Term), "Followers: answer candidates and leaders (§5.2)"
+	return fmt.Sprintf("is a follower in term %d, knows no leader", ev.Term), "Followers: answer candidates and leaders (§5.2)"
 }
 
 func timeout(ev raft.Event) (text, rule string) {
@@ -112,7 +112,7 @@ func voteRefused(ev raft.Event) (text, rule string) {
 	case raft.ReasonOldTerm:
 		return head + fmt.Sprintf("its own term, %d, is newer", ev.Term), "RequestVote 1: refuse an older term (§5.1)"
 	case raft.ReasonVoted:
-		return head + fmt.Sprintf("its vote of term %d went to %v", ev.Term, ev.Other), "RequestVote 2: one vote a term (§5.2)"
+		return head + fmt.Sprintf("in term %d it voted for %v", ev.Term, ev.Other), "RequestVote 2: one vote a term (§5.2)"
 	case raft.ReasonLogNewer:
 		return head + fmt.Sprintf("its own log (%s) is newer than the candidate's (%s)", position(ev.Own, ev.OwnTerm), position(ev.Index, ev.LogTerm)),
 			"RequestVote 2: the candidate's log must be at least as up to date: last term, then length (§5.4.1)"
@@ -128,7 +128,7 @@ func appendRefused(ev raft.Event) (text, rule string) {
 	head := fmt.Sprintf("refuses %v's entries after %s: ", ev.Peer, position(ev.Index, ev.LogTerm))
 	switch ev.Reason {
 	case raft.ReasonOldTerm:
-		return fmt.Sprintf("refuses %v's entries: their term is over, it is term %d", ev.Peer, ev.Term), "AppendEntries 1: refuse an older term (§5.1)"
+		return fmt.Sprintf("refuses what %v sends: its term is over, this is term %d", ev.Peer, ev.Term), "AppendEntries 1: refuse an older term (§5.1)"
 	case raft.ReasonLogShort:
 		return head + fmt.Sprintf("its log ends at %d", ev.Own), "AppendEntries 2: refuse without an entry at prevLogIndex of prevLogTerm (§5.3)"
 	case raft.ReasonLogConflict:
