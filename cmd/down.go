@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
@@ -98,7 +97,7 @@ func endLabIn(ctx context.Context, home string, info netlab.Info, keepData bool)
 		if keepData {
 			return nil
 		}
-		return os.RemoveAll(info.Dir)
+		return netlab.Clear(ctx, home, info.Name)
 	}
 	client, err := netlab.Connect(home, info.Name)
 	if err != nil {

@@ -37,8 +37,11 @@ func Connect(home, name string) (*Client, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noLab(home, name, fmt.Sprintf("there is no lab %q", name))
 	}
+	if isNotDir(home) {
+		return nil, homeError(home, err)
+	}
 	if err != nil {
-		return nil, Errorf(ExitFailed, "lab %q: %v", name, err).WithHint("raftlab up --lab %s --replace", name)
+		return nil, Errorf(ExitFailed, "lab %q: %v", name, err).WithHint("raftlab up --lab %s --replace makes it anew", name)
 	}
 	if !m.answers() {
 		return nil, noLab(home, name, fmt.Sprintf("lab %q is not running: %s", name, m.ended()))
@@ -189,23 +192,38 @@ func (c *Client) Down(ctx context.Context, keepData bool) error {
 	if err != nil {
 		return err
 	}
-	defer guard.Close()
+	defer unlockStart(guard)
 	return c.down(ctx, keepData)
 }
 
 // down does it for who holds the start lock.
 func (c *Client) down(ctx context.Context, keepData bool) error {
-	body, err := c.do(ctx, http.MethodPost, "/v1/down", nil, map[string]bool{"keep_data": keepData})
-	var e *Error
-	switch {
-	case err == nil:
+	bounded, cancel := context.WithTimeout(ctx, downWait)
+	defer cancel()
+	body, err := c.do(bounded, http.MethodPost, "/v1/down", nil, map[string]bool{"keep_data": keepData})
+	if err == nil {
 		// It ends when the process does, one way or another.
 		_, err = io.Copy(io.Discard, body)
 		body.Close()
-		if ctx.Err() != nil {
-			return c.lost(ctx, "/v1/down", err)
+		if bounded.Err() == nil {
+			err = nil
+		} else {
+			err = c.lost(bounded, "/v1/down", err)
 		}
-	case errors.As(err, &e) && e.Code == ExitNoLab:
+	}
+	var e *Error
+	switch {
+	case err == nil, errors.As(err, &e) && e.Code == ExitNoLab:
+	case ctx.Err() == nil && errors.As(err, &e) && e.Code == ExitTimeout:
+		// It hangs, or somebody stopped it: what it does not do itself is done to it.
+		if err := c.dir.endProcess(ctx); err != nil {
+			return err
+		}
+		if keepData {
+			if err := c.dir.keep(); err != nil {
+				return toError("keep the data of lab "+c.name, err)
+			}
+		}
 	default:
 		return err
 	}
@@ -262,17 +280,21 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, in a
 		body = bytes.NewReader(data)
 	}
 	u := url.URL{Scheme: "http", Host: "raftlab", Path: path, RawQuery: q.Encode()}
+	ctx, release := c.watch(ctx)
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
+		release()
 		return nil, toError("ask "+path, err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		defer release()
 		return nil, c.lost(ctx, path, err)
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return &watchedBody{resp.Body, c, ctx, path, release}, nil
 	}
+	defer release()
 	defer resp.Body.Close()
 	e := new(Error)
 	if err := json.NewDecoder(io.LimitReader(resp.Body, bodyMax)).Decode(e); err != nil || e.Code == 0 {
@@ -283,7 +305,15 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, in a
 
 // lost says why a lab does not answer.
 func (c *Client) lost(ctx context.Context, path string, err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
 	if cause := context.Cause(ctx); cause != nil {
+		var hangs *Error
+		if errors.As(cause, &hangs) {
+			return hangs
+		}
 		if errors.Is(cause, context.DeadlineExceeded) {
 			return Errorf(ExitTimeout, "lab %q has not answered %s in time", c.name, path)
 		}

@@ -74,7 +74,11 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if c.Listen != "" {
-		if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
+		_, port, err := net.SplitHostPort(c.Listen)
+		if err == nil && port != "" {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil || port == "" {
 			return Errorf(ExitUsage, "%s is no address to listen on", quote(c.Listen)).WithHint("raftlab up --listen 127.0.0.1:7070")
 		}
 	}
@@ -119,7 +123,7 @@ func (c *Config) validateLogs() error {
 }
 
 func (c *Config) noSuchNode(flag string, id int) *Error {
-	return Errorf(ExitUsage, "%s names node %d, but this lab has nodes 1 to %d", flag, id, c.Nodes).WithHint("raftlab up -n %d", max(id, 1))
+	return Errorf(ExitUsage, "%s names node %d, but this lab has nodes 1 to %d", flag, id, c.Nodes).WithHint("raftlab up -n %d", min(max(id, 1), NodesMax))
 }
 
 func speedError(rate float64) *Error {
@@ -182,7 +186,13 @@ func (c Config) difference(running Config) string {
 	case c.PreVote != running.PreVote:
 		return "one of the two has PreVote off"
 	case c.Listen != running.Listen:
-		return fmt.Sprintf("it listens on %q, not %q", running.Listen, c.Listen)
+		switch {
+		case c.Listen == "":
+			return fmt.Sprintf("its control API is served on %s, too", running.Listen)
+		case running.Listen == "":
+			return fmt.Sprintf("its control API is not served on %s", c.Listen)
+		}
+		return fmt.Sprintf("its control API is served on %s, not %s", running.Listen, c.Listen)
 	}
 	return "its logs were preloaded otherwise"
 }

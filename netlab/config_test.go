@@ -96,7 +96,7 @@ func TestSameConfig(t *testing.T) {
 		{"the delay counts", func(c *Config) { c.Delay++ }, "its links were started with"},
 		{"the speed counts", func(c *Config) { c.Speed = 2 }, "it was started at speed 1, not 2"},
 		{"PreVote counts", func(c *Config) { c.PreVote = false }, "PreVote"},
-		{"the address counts", func(c *Config) { c.Listen = ":1" }, "it listens on"},
+		{"the address counts", func(c *Config) { c.Listen = ":1" }, "its control API is not served on :1"},
 		{"logs count", func(c *Config) { c.Preload = map[int][]uint64{1: {1}} }, "its logs were preloaded otherwise"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,3 +14,6 @@ func isDiskFull(err error) bool {
 
 // isInUse tells whether somebody else has the port.
 func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+// isNotEmpty tells whether a directory was not removed because something new is in it.
+func isNotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }

@@ -14,3 +14,9 @@ func isDiskFull(err error) bool {
 func isInUse(err error) bool {
 	return errors.Is(err, syscall.Errno(10048)) || errors.Is(err, syscall.Errno(10013))
 }
+
+// isNotEmpty tells whether a directory was not removed because something is in
+// it that is new or still open: ERROR_DIR_NOT_EMPTY, ERROR_SHARING_VIOLATION.
+func isNotEmpty(err error) bool {
+	return errors.Is(err, syscall.Errno(145)) || errors.Is(err, syscall.Errno(32))
+}

@@ -42,6 +42,21 @@ func Home() (string, error) {
 	return filepath.Join(xdg.StateHome, "raftlab"), nil
 }
 
+// homeError says why there can be no labs in home.
+func homeError(home string, err error) *Error {
+	e := Errorf(ExitFailed, "the directory of all labs cannot be used: %v", err)
+	if isNotDir(home) {
+		e = Errorf(ExitFailed, "the directory of all labs is to be %s, and that is no directory", home)
+	}
+	return e.WithHint("set RAFTLAB_HOME to a directory you can write to")
+}
+
+// isNotDir tells whether something that is no directory stands where home belongs.
+func isNotDir(home string) bool {
+	info, err := os.Stat(home)
+	return err == nil && !info.IsDir()
+}
+
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // CheckName says whether a lab may be called so: its name is a directory's.
@@ -64,6 +79,18 @@ func (d dir) node(id int) string        { return filepath.Join(string(d), "nodes
 func (d dir) nodeData(id int) string    { return filepath.Join(d.node(id), "data") }
 func (d dir) nodeLog(id int) string     { return filepath.Join(d.node(id), "node.log") }
 func (d dir) startLock(n string) string { return filepath.Join(filepath.Dir(string(d)), "."+n+".lock") }
+
+// owns tells whether a file of this name in a lab's directory is the lab's.
+func (d dir) owns(name string) bool {
+	switch filepath.Join(string(d), name) {
+	case d.meta(), d.meta() + ".new", d.lock(), d.log(), filepath.Dir(d.binary()), filepath.Dir(d.node(1)), d.ownSocket():
+		return true
+	}
+	return false
+}
+
+// ownSocket is where d's control socket is, unless that is too long a path.
+func (d dir) ownSocket() string { return filepath.Join(string(d), "raftlab.sock") }
 
 func exeSuffix() string {
 	if runtime.GOOS == "windows" {
@@ -94,8 +121,33 @@ func (d dir) readMeta() (*meta, error) {
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.meta(), err)
 	}
+	if !d.trusts(m.Socket) {
+		m.Socket = ""
+	}
 	return m, nil
 }
+
+// trusts tells whether path can be d's control socket. What lab.json says is
+// connected to and removed: after a copy of the directory, or damage, it names
+// another lab's, or any file.
+func (d dir) trusts(path string) bool {
+	parent, base := filepath.Split(path)
+	if strings.HasPrefix(filepath.Base(parent), shortPrefix) {
+		return base == "s"
+	}
+	if base != filepath.Base(d.ownSocket()) {
+		return false
+	}
+	here, err := os.Stat(string(d))
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(parent) // the same directory may have two paths
+	return err == nil && os.SameFile(here, there)
+}
+
+// shortPrefix begins the names of directories that sockets have for themselves.
+const shortPrefix = "raftlab-"
 
 // writeMeta replaces lab.json in one step, so that nobody reads half of it.
 func (d dir) writeMeta(m *meta) error {
@@ -118,12 +170,12 @@ const socketMax = 103
 // too long a path for a socket in a short private directory of its own, which
 // it makes.
 func (d dir) socketPath() (string, error) {
-	path := filepath.Join(string(d), "raftlab.sock")
+	path := d.ownSocket()
 	if len(path) <= socketMax {
 		return path, nil
 	}
 	sum := sha256.Sum256([]byte(d))
-	short := filepath.Join(os.TempDir(), "raftlab-"+hex.EncodeToString(sum[:6]))
+	short := filepath.Join(os.TempDir(), shortPrefix+hex.EncodeToString(sum[:6]))
 	path = filepath.Join(short, "s")
 	if len(path) > socketMax {
 		return "", Errorf(ExitFailed, "no path short enough for the lab's socket: %s and %s are both too long", d, os.TempDir()).
@@ -152,7 +204,7 @@ func (d dir) removeSocket(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if parent := filepath.Dir(path); parent != string(d) && strings.HasPrefix(filepath.Base(parent), "raftlab-") {
+	if parent := filepath.Dir(path); parent != string(d) && strings.HasPrefix(filepath.Base(parent), shortPrefix) {
 		if err := os.Remove(parent); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -184,7 +236,7 @@ func List(home string) ([]Info, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, Errorf(ExitFailed, "list labs: %v", err)
+		return nil, homeError(home, err)
 	}
 	var out []Info
 	for _, e := range entries {

@@ -419,14 +419,22 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")
 
-// clean makes a lab's directory as if there had never been a lab.
+// clean makes a lab's directory as if there had never been a lab. The nodes of
+// one that was killed need a moment to end, and may make files until then.
 func (d dir) clean() error {
 	if m, err := d.readMeta(); err == nil {
 		if err := d.removeSocket(m.Socket); err != nil {
 			return err
 		}
 	}
-	return os.RemoveAll(string(d))
+	err := os.RemoveAll(string(d))
+	for last := time.Now().Add(2 * endTimeout); err != nil && time.Now().Before(last); err = os.RemoveAll(string(d)) {
+		if !isNotEmpty(err) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return err
 }
 
 // name is the lab's, as its directory tells.

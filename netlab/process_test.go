@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -385,7 +386,7 @@ func TestUpTwice(t *testing.T) {
 	other := config
 	other.Nodes = 1
 	_, err = up(t, StartOptions{Home: home, Config: other})
-	if e := checkMessage(t, err, ExitConflict, `lab "test" runs with other settings: it has 3 nodes, not 1`); e.Hint != "raftlab up --replace" {
+	if e := checkMessage(t, err, ExitConflict, `lab "test" runs with other settings: it has 3 nodes, not 1`); e.Hint != "raftlab up --lab test --replace ends it first; raftlab up --lab NAME goes beside it" {
 		t.Errorf("hint %q", e.Hint)
 	}
 	replaced, err := up(t, StartOptions{Home: home, Config: other, Replace: true})
@@ -461,6 +462,93 @@ func TestKilledLab(t *testing.T) {
 	}
 	if again.existed || len(again.said) != 1 || !strings.Contains(again.said[0], "removed what was left of lab \"test\"") {
 		t.Errorf("existed %v, said %q", again.existed, again.said)
+	}
+}
+
+// A lab whose process is stopped takes connections and never answers. Whoever
+// asks hears that in bounded time, and down ends it all the same.
+func TestHungLab(t *testing.T) {
+	s := startLab(t, testConfig(t))
+	home := filepath.Dir(s.Dir())
+	lab, nodes := s.pids(t)
+	if err := syscall.Kill(lab, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var asking sync.WaitGroup
+	for name, ask := range map[string]func() error{
+		"status": func() error { _, err := s.Status(t.Context()); return err },
+		"stream": func() error { return s.Stream(t.Context(), StreamOptions{}, func(Update) error { return nil }) },
+		"wait": func() error {
+			_, err := s.Wait(t.Context(), Wait{Cond: "leader == 99", Timeout: time.Hour})
+			return err
+		},
+	} {
+		asking.Go(func() {
+			err := ask()
+			var e *Error
+			if !errors.As(err, &e) || e.Code != ExitTimeout || !strings.Contains(e.Message, fmt.Sprintf("its process (pid %d) hangs", lab)) ||
+				!strings.Contains(e.Hint, "raftlab down --lab test") {
+				t.Errorf("%s: %s", name, told(err))
+			}
+		})
+	}
+	asking.Wait()
+	if err := s.Down(t.Context(), false); err != nil {
+		t.Fatal(told(err))
+	}
+	gone(t, lab)
+	for _, pid := range nodes {
+		gone(t, pid)
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// An interrupt while a lab starts leaves nothing of it.
+func TestStartGivenUp(t *testing.T) {
+	for _, at := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {
+		home := t.TempDir()
+		ctx, cancel := context.WithTimeout(t.Context(), at)
+		c, _, err := Start(ctx, StartOptions{Home: home, Name: "test", Config: testConfig(t)})
+		cancel()
+		if err == nil { // it was faster
+			err = c.Down(t.Context(), false)
+			if cerr := c.Close(); err != nil || cerr != nil {
+				t.Fatal(told(err), cerr)
+			}
+		}
+		if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
+			t.Errorf("given up after %v: left behind %v, %v", at, left, err)
+		}
+	}
+}
+
+// What lab.json names as its socket is neither asked nor removed when it cannot
+// be this lab's: the directory may be a copy, or the file damaged.
+func TestForeignSocket(t *testing.T) {
+	home := t.TempDir()
+	d := dir(filepath.Join(home, "copy"))
+	precious := filepath.Join(home, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, socket := range []string{precious, filepath.Join(home, "other", "raftlab.sock"), "/", ""} {
+		if err := os.MkdirAll(string(d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.writeMeta(&meta{Name: "other", Socket: socket, Config: testConfig(t), Pid: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := d.readMeta(); err != nil || m.Socket != "" {
+			t.Errorf("%q: taken for its socket: %q, %v", socket, m.Socket, err)
+		}
+		if err := Clear(t.Context(), home, "copy"); err != nil {
+			t.Errorf("%q: %s", socket, told(err))
+		}
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -541,7 +629,15 @@ func TestLabsThatDoNotComeUp(t *testing.T) {
 			if err := os.WriteFile(o.Home, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, ExitFailed, "make the directory of all labs", ""},
+		}, ExitFailed, "the directory of all labs is to be ", "set RAFTLAB_HOME"},
+		{"somebody's files, even with --replace", func(t *testing.T, o *StartOptions) {
+			o.Replace = true
+			if err := os.MkdirAll(filepath.Join(o.Home, "test", "photos"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, ExitConflict, "is there and is no lab's directory: it holds \"photos\"", "move it away"},
+		{"a port that is none", func(_ *testing.T, o *StartOptions) { o.Config.Listen = "127.0.0.1:99999" },
+			ExitUsage, `"127.0.0.1:99999" is no address to listen on`, "raftlab up --listen 127.0.0.1:7070"},
 		{"settings that make no sense", func(_ *testing.T, o *StartOptions) { o.Config.Nodes = 1000 }, ExitUsage, "a lab has 1 to 21 nodes", "-n 5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -22,7 +23,7 @@ type StartOptions struct {
 	Name       string
 	Config     Config
 	Executable string       // "" is this program
-	Replace    bool         // a lab of this name with other settings is taken down first
+	Replace    bool         // a lab of this name is taken down first, and its data deleted
 	Progress   func(string) // is told each step; may be nil
 }
 
@@ -44,14 +45,14 @@ func Start(ctx context.Context, o StartOptions) (c *Client, existed bool, err er
 		return nil, false, err
 	}
 	if err := os.MkdirAll(o.Home, 0o700); err != nil {
-		return nil, false, toError("make the directory of all labs", err)
+		return nil, false, homeError(o.Home, err)
 	}
 	d := dir(filepath.Join(o.Home, o.Name))
 	guard, err := lockStart(ctx, d)
 	if err != nil {
 		return nil, false, err
 	}
-	defer guard.Close()
+	defer unlockStart(guard)
 
 	c, resumed, err := o.makeWay(ctx, d)
 	if err != nil || c != nil {
@@ -59,13 +60,22 @@ func Start(ctx context.Context, o StartOptions) (c *Client, existed bool, err er
 	}
 	if !resumed {
 		if err := o.prepare(d); err != nil {
-			return nil, false, toError("make the directory of lab "+o.Name, err)
+			return nil, false, o.giveUp(d, toError("make the directory of lab "+o.Name, err))
 		}
 	}
 	if err := copyExecutable(o.Executable, d.binary()); err != nil {
-		return nil, false, toError("put the program where it survives", err)
+		e := toError("put the program where it survives", err)
+		if resumed {
+			return nil, false, e
+		}
+		return nil, false, o.giveUp(d, e)
 	}
 	if err := spawnLab(ctx, d, o.Name); err != nil {
+		if ctx.Err() != nil && !resumed {
+			// Whoever changed their mind wants nothing left of it. What a lab said
+			// that failed by itself stays.
+			return nil, false, o.giveUp(d, err)
+		}
 		return nil, false, err
 	}
 	m, err := d.readMeta()
@@ -75,21 +85,51 @@ func Start(ctx context.Context, o StartOptions) (c *Client, existed bool, err er
 	return newClient(o.Home, o.Name, m.Socket), false, nil
 }
 
-// lockStart makes sure that one process at a time starts or stops a lab.
+// lockStart makes sure that one process at a time starts or stops a lab. The
+// lock is a file beside the lab's directory, which unlockStart removes.
 func lockStart(ctx context.Context, d dir) (*flock.Flock, error) {
-	lock := flock.New(d.startLock(d.name()), flock.SetPermissions(0o600))
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	locked, err := lock.TryLockContext(ctx, 20*time.Millisecond)
-	switch {
-	case locked:
-		return lock, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return lock, nil // no home, so nothing to stand in the way of
-	case ctx.Err() != nil:
-		return nil, Errorf(ExitConflict, "another process is starting or stopping lab %q", d.name()).WithHint("raftlab ls")
+	for {
+		lock := flock.New(d.startLock(d.name()), flock.SetPermissions(0o600))
+		locked, err := lock.TryLockContext(ctx, 20*time.Millisecond)
+		switch {
+		case locked && isAt(lock):
+			return lock, nil
+		case locked: // the one before removed the file: the lock on it excludes nobody
+			if err := lock.Close(); err != nil {
+				return nil, toError("lock lab "+d.name(), err)
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			return lock, nil // no home, so nothing to stand in the way of
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return nil, Errorf(ExitConflict, "another process is starting or stopping lab %q", d.name()).WithHint("raftlab ls")
+		case ctx.Err() != nil:
+			return nil, Errorf(ExitFailed, "wait to start or stop lab %q: %v", d.name(), context.Cause(ctx))
+		default:
+			return nil, toError("lock lab "+d.name(), err)
+		}
 	}
-	return nil, toError("lock lab "+d.name(), err)
+}
+
+// unlockStart lets the next process start or stop the lab. The file goes first,
+// while it is locked: who waits for it sees that, and makes another. Windows
+// does not remove a file that is open; there it stays.
+func unlockStart(lock *flock.Flock) {
+	if lock.Locked() {
+		_ = os.Remove(lock.Path())
+	}
+	_ = lock.Close() // what is left of it ends with the process
+}
+
+// isAt tells whether the file that is locked is still where it belongs.
+func isAt(lock *flock.Flock) bool {
+	opened, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(lock.Path())
+	return err == nil && os.SameFile(opened, there)
 }
 
 // makeWay deals with what is in d: a lab with these settings is taken, a
@@ -99,8 +139,13 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 	m, err := d.readMeta()
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := os.ReadDir(string(d))
-		if err == nil && len(entries) > 0 && !o.Replace {
-			return nil, false, Errorf(ExitConflict, "%s is there and is no lab's directory", d).WithHint("move it away, or raftlab up --replace")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, false, toError("look for lab "+o.Name, err)
+		}
+		// Not even with Replace: nobody asked for somebody's files to be deleted.
+		if i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return !d.owns(e.Name()) }); i >= 0 {
+			return nil, false, Errorf(ExitConflict, "%s is there and is no lab's directory: it holds %s", d, quote(entries[i].Name())).
+				WithHint("move it away, or start the lab under another name: raftlab up --lab NAME")
 		}
 		return nil, false, o.remove(d, "")
 	}
@@ -108,7 +153,7 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 		if o.Replace {
 			return nil, false, o.remove(d, "removed a lab directory that cannot be read")
 		}
-		return nil, false, Errorf(ExitConflict, "lab %q: %v", o.Name, err).WithHint("raftlab up --replace")
+		return nil, false, Errorf(ExitConflict, "lab %q: %v", o.Name, err).WithHint("%s makes it anew", o.again("--replace"))
 	}
 	same := o.Config.sameAs(m.Config)
 	if m.answers() {
@@ -118,7 +163,7 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 		}
 		if !o.Replace {
 			return nil, false, Errorf(ExitConflict, "lab %q runs with other settings: %s", o.Name, o.Config.difference(m.Config)).
-				WithHint("raftlab up --replace")
+				WithHint("%s ends it first; %s goes beside it", o.again("--replace"), "raftlab up --lab NAME")
 		}
 		o.Progress(fmt.Sprintf("taking down lab %q, which runs with other settings", o.Name))
 		return nil, false, c.down(ctx, false)
@@ -129,8 +174,13 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 	defer cancel()
 	free, err := lock.TryLockContext(waited, 10*time.Millisecond)
 	if !free && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, Errorf(ExitConflict, "the process of lab %q (pid %d) is there but does not answer", o.Name, m.Pid).
-			WithHint("end it (kill -9 %d), then raftlab up", m.Pid)
+		if !o.Replace {
+			return nil, false, Errorf(ExitConflict, "the process of lab %q (pid %d) is there but does not answer", o.Name, m.Pid).
+				WithHint("%s ends it first", o.again("--replace"))
+		}
+		if err := d.endProcess(ctx); err != nil {
+			return nil, false, err
+		}
 	}
 	if err := lock.Close(); err != nil {
 		return nil, false, toError("look at lab "+o.Name, err)
@@ -141,13 +191,29 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 		return nil, true, d.removeSocket(m.Socket)
 	case m.Kept && !o.Replace:
 		return nil, false, Errorf(ExitConflict, "lab %q was stopped and its data kept, with other settings: %s", o.Name, o.Config.difference(m.Config)).
-			WithHint("raftlab up --replace deletes it")
+			WithHint("%s deletes it", o.again("--replace"))
 	case m.Kept:
 		return nil, false, o.remove(d, fmt.Sprintf("removed the data kept of lab %q", o.Name))
 	case m.Pid != 0:
 		return nil, false, o.remove(d, fmt.Sprintf("removed what was left of lab %q: its process (pid %d) is gone", o.Name, m.Pid))
 	}
 	return nil, false, o.remove(d, fmt.Sprintf("removed what was left of lab %q, which did not come up", o.Name))
+}
+
+// again is how to start this lab with one more flag.
+func (o *StartOptions) again(flag string) string {
+	if o.Name == DefaultName {
+		return "raftlab up " + flag
+	}
+	return "raftlab up --lab " + o.Name + " " + flag
+}
+
+// giveUp removes what there is of a lab that is not going to be, and returns why.
+func (o *StartOptions) giveUp(d dir, why error) error {
+	if err := d.clean(); err != nil {
+		return errors.Join(why, toError("remove "+string(d), err))
+	}
+	return why
 }
 
 func (o *StartOptions) remove(d dir, said string) error {
