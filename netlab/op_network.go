@@ -116,7 +116,7 @@ func sidesText(sides [][]int) string {
 
 // cut stops all frames on links.
 func (l *lab) cut(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setLinks(op, "cut: nothing passes", "cut already", func(r *link.Rules) { r.Cut = true })
+	return l.setLinks(op, "cut: nothing passes", same{"is cut already", "are cut already"}, func(r *link.Rules) { r.Cut = true })
 }
 
 // slow sets how long frames take on links; 0 takes a delay away.
@@ -124,11 +124,12 @@ func (l *lab) slow(_ context.Context, op *Op) (*OpResult, error) {
 	if err := delayError(op.Delay, op.Jitter); err != nil {
 		return nil, err
 	}
-	text, same := "take "+delayText(op.Delay, op.Jitter), "took that long already"
+	delay := delayText(op.Delay, op.Jitter)
+	text, as := "take "+delay, same{"takes " + delay + " already", "take " + delay + " already"}
 	if op.Delay == 0 && op.Jitter == 0 {
-		text, same = "no longer delayed", "not delayed"
+		text, as = "no longer delayed", same{"is not delayed", "are not delayed"}
 	}
-	return l.setLinks(op, text, same, func(r *link.Rules) {
+	return l.setLinks(op, text, as, func(r *link.Rules) {
 		r.Delay = link.Delay{Mean: raft.Duration(op.Delay), Jitter: raft.Duration(op.Jitter)}
 	})
 }
@@ -138,14 +139,19 @@ func (l *lab) lose(_ context.Context, op *Op) (*OpResult, error) {
 	if !(op.Loss >= 0 && op.Loss <= 1) {
 		return nil, Errorf(ExitUsage, "a link loses 0 to 100 %% of its frames, not %g %%", op.Loss*100).WithHint("raftlab lose 1 5%%")
 	}
-	text, same := fmt.Sprintf("lose %g %% of their frames", round(op.Loss*100)), "lost that many already"
+	percent := round(op.Loss * 100)
+	text := fmt.Sprintf("lose %g %% of their frames", percent)
+	as := same{fmt.Sprintf("loses %g %% already", percent), fmt.Sprintf("lose %g %% already", percent)}
 	if op.Loss == 0 {
-		text, same = "no longer lossy", "not lossy"
+		text, as = "no longer lossy", same{"is not lossy", "are not lossy"}
 	}
-	return l.setLinks(op, text, same, func(r *link.Rules) { r.Loss = link.Loss(op.Loss) })
+	return l.setLinks(op, text, as, func(r *link.Rules) { r.Loss = link.Loss(op.Loss) })
 }
 
-func (l *lab) setLinks(op *Op, text, same string, change func(*link.Rules)) (*OpResult, error) {
+// same says of one link, or of many, that they are as they were to be made.
+type same struct{ one, many string }
+
+func (l *lab) setLinks(op *Op, text string, as same, change func(*link.Rules)) (*OpResult, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list, err := l.resolveLinks(op.Links)
@@ -158,7 +164,10 @@ func (l *lab) setLinks(op *Op, text, same string, change func(*link.Rules)) (*Op
 	}
 	what := l.linksText(list)
 	if changed == 0 {
-		return &OpResult{Text: what + ": " + same}, nil
+		if len(list) == 1 {
+			return &OpResult{Text: what + " " + as.one}, nil
+		}
+		return &OpResult{Text: what + " " + as.many}, nil
 	}
 	res := &OpResult{Text: what + ": " + text}
 	res.Event = l.faultEvent(op, res.Text)

@@ -77,7 +77,7 @@ func TestFaultsAreLayers(t *testing.T) {
 		{Op{Verb: "slow", Links: []string{"1", "to", "2"}, Delay: 20 * time.Millisecond, Jitter: 5 * time.Millisecond}, "S1 to S2: take 20ms~5ms", nil},
 		{Op{Verb: "lose", Links: []string{"1", "2"}, Loss: 0.05}, "S1 and S2, both ways: lose 5 % of their frames", nil},
 		{Op{Verb: "cut", Links: []string{"2", "to", "4"}}, "S2 to S4: cut: nothing passes", nil},
-		{Op{Verb: "cut", Links: []string{"2->4"}}, "S2 to S4: cut already", nil},
+		{Op{Verb: "cut", Links: []string{"2->4"}}, "S2 to S4 is cut already", nil},
 		{Op{Verb: "partition", Sides: [][]string{{"2", "4"}}}, "{2 4} | {1 3 5}: S1 keeps its quorum, S2 S4 lose theirs", nil},
 		{Op{Verb: "partition", Sides: [][]string{{"4", "2"}}}, "{2 4} | {1 3 5}: S1 keeps its quorum, S2 S4 lose theirs", []string{"this partition stood already"}},
 		{Op{Verb: "partition", Sides: [][]string{{"5"}}}, "{5} | {1 2 3 4}: S1 keeps its quorum, S5 loses its own", []string{"it replaces the partition {2 4} | {1 3 5}"}},
@@ -92,12 +92,18 @@ func TestFaultsAreLayers(t *testing.T) {
 			"still slow: 80ms (all links of S3); \"raftlab heal --all\" clears it",
 		}},
 		{Op{Verb: "slow", Links: []string{"3"}}, "all links of S3: no longer delayed", nil},
-		{Op{Verb: "slow", Links: []string{"3"}}, "all links of S3: not delayed", nil},
+		{Op{Verb: "slow", Links: []string{"3"}}, "all links of S3 are not delayed", nil},
 		{Op{Verb: "heal", All: true}, "healed: 1 link no longer slow, 2 links no longer lossy", nil},
 		{Op{Verb: "heal", All: true}, "nothing to heal: no fault is set on the network", nil},
 		{Op{Verb: "heal"}, "nothing to heal: no partition and no cut", nil},
 		{Op{Verb: "heal", Links: []string{"1"}}, "nothing to heal: no partition and no cut on these links", nil},
 		{Op{Verb: "slow", Links: []string{"all"}, Delay: time.Second}, "all 20 links: take 1s", nil},
+		{Op{Verb: "slow", Links: []string{"all"}, Delay: time.Second}, "all 20 links take 1s already", nil},
+		{Op{Verb: "lose", Links: []string{"all"}, Loss: .1}, "all 20 links: lose 10 % of their frames", nil},
+		{Op{Verb: "lose", Links: []string{"all"}, Loss: .1}, "all 20 links lose 10 % already", nil},
+		{Op{Verb: "lose", Links: []string{"1 to 2"}, Loss: .1}, "S1 to S2 loses 10 % already", nil},
+		{Op{Verb: "lose", Links: []string{"all"}}, "all 20 links: no longer lossy", nil},
+		{Op{Verb: "lose", Links: []string{"all"}}, "all 20 links are not lossy", nil},
 		{Op{Verb: "cut", Links: []string{"leader", "to", "followers"}}, "S1 to S2, S1 to S3, S1 to S4, S1 to S5: cut: nothing passes", nil},
 	} {
 		res := l.must(t, c.op)
@@ -154,6 +160,45 @@ func TestOperationsThatCannotBe(t *testing.T) {
 			}
 			if l.events.last != before {
 				t.Error("what did not happen made an event")
+			}
+		})
+	}
+}
+
+// A word for all that names none is nothing to do, and says why; a node that
+// was named, or was to be drawn, is a conflict.
+func TestNothingToDo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		states []string // of S1, S2, ..
+		op     Op
+		code   int // 0: done
+		text   string
+	}{
+		{"no node is paused", []string{StateUp, StateUp}, Op{Verb: "resume", Nodes: []string{"all"}}, 0, "no node is paused"},
+		{"no follower is paused", []string{StatePaused, StateUp}, Op{Verb: "resume", Nodes: []string{"followers"}}, 0, "no follower is paused"},
+		{"all are dead", []string{StateDead, StateDead}, Op{Verb: "kill", Nodes: []string{"all"}}, 0, "every node is dead already"},
+		{"all are dead, so none follows", []string{StateDead, StateDead}, Op{Verb: "kill", Nodes: []string{"followers"}}, 0, "no node is a follower now"},
+		{"none is left to pause", []string{StateDead, StatePaused}, Op{Verb: "pause", Nodes: []string{"all"}}, 0, "no node runs that could be paused"},
+		{"none is left to time out", []string{StateDead, StatePaused}, Op{Verb: "elect", Nodes: []string{"all"}}, 0, "no node runs that does not lead already"},
+		{"none to draw", []string{StateUp, StateUp}, Op{Verb: "resume", Nodes: []string{"random"}}, ExitConflict, "no node is paused"},
+		{"one named beside it", []string{StateUp, StateUp}, Op{Verb: "resume", Nodes: []string{"1", "all"}}, ExitConflict, "no node is paused"},
+		{"one named alone", []string{StateDead, StateDead}, Op{Verb: "kill", Nodes: []string{"1"}}, ExitConflict, "S1 is dead already"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := fakeLab(t, len(c.states))
+			l.lead(1, 1)
+			for i, state := range c.states {
+				l.become(i+1, state)
+			}
+			before := l.events.last
+			res, err := l.do(t.Context(), &c.op)
+			if c.code != 0 {
+				checkMessage(t, err, c.code, c.text)
+				return
+			}
+			if err != nil || res.Text != c.text || l.events.last != before {
+				t.Errorf("%+v, %v, %d events; want %q and none", res, err, l.events.last-before, c.text)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,14 +15,14 @@ import (
 // kill ends nodes with SIGKILL.
 func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 	alive := func(s *NodeStatus) bool { return s.State != StateDead }
-	members, err := l.pick(op, alive, func(m *member) *Error {
+	members, idle, err := l.pick(op, alive, "every %s is dead already", func(m *member) *Error {
 		if m.status.State == StateDead {
 			return Errorf(ExitConflict, "S%d is dead already", m.id).WithHint("raftlab restart %d", m.id)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || idle != nil {
+		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
@@ -43,9 +44,9 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 
 // restart starts nodes with the data they have; a running one is killed first.
 func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
-	members, err := l.pick(op, anyNode, nil)
-	if err != nil {
-		return nil, err
+	members, idle, err := l.pick(op, anyNode, "no node is a %s now", nil)
+	if err != nil || idle != nil {
+		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
@@ -85,7 +86,11 @@ func (l *lab) resume(_ context.Context, op *Op) (*OpResult, error) {
 
 func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error) (*OpResult, error) {
 	fits := func(s *NodeStatus) bool { return s.State == from }
-	members, err := l.pick(op, fits, func(m *member) *Error {
+	nothing := "no %s runs that could be paused"
+	if from == StatePaused {
+		nothing = "no %s is paused"
+	}
+	members, idle, err := l.pick(op, fits, nothing, func(m *member) *Error {
 		switch state := m.status.State; {
 		case state == StateDead:
 			return Errorf(ExitConflict, "S%d is dead", m.id).WithHint("raftlab restart %d", m.id)
@@ -96,8 +101,8 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || idle != nil {
+		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
@@ -131,9 +136,9 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 
 // wipe deletes nodes' data; a live one is killed first.
 func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
-	members, err := l.pick(op, anyNode, nil)
-	if err != nil {
-		return nil, err
+	members, idle, err := l.pick(op, anyNode, "no node is a %s now", nil)
+	if err != nil || idle != nil {
+		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
 	res.note(l.lossNote(members))
@@ -168,9 +173,9 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 // awaited, so that several stand at once; it works while the clock is held.
 func (l *lab) elect(ctx context.Context, op *Op) (*OpResult, error) {
 	up := func(s *NodeStatus) bool { return s.State == StateUp && s.Role != RoleLeader }
-	members, err := l.pick(op, up, nil)
-	if err != nil {
-		return nil, err
+	members, idle, err := l.pick(op, up, "no %s runs that does not lead already", nil)
+	if err != nil || idle != nil {
+		return idle, err
 	}
 	type asked struct {
 		m    *member
@@ -208,22 +213,47 @@ func (l *lab) elect(ctx context.Context, op *Op) (*OpResult, error) {
 	return res, nil
 }
 
-// pick resolves the nodes of op and asks of each whether it may be.
-func (l *lab) pick(op *Op, fits func(*NodeStatus) bool, refuse func(*member) *Error) ([]*member, error) {
+// pick resolves the nodes of op and asks of each whether it may be. When words
+// like all or followers name no node that fits, idle is what there is to say:
+// nothing stands as a fact of "node" or "follower". A node that was to be drawn
+// at random and is not there is an error.
+func (l *lab) pick(op *Op, fits func(*NodeStatus) bool, nothing string, refuse func(*member) *Error) (members []*member, idle *OpResult, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	members, err := l.resolve(op.Nodes, fits)
+	members, err = l.resolve(op.Nodes, fits)
+	var none *nobody
+	if errors.As(err, &none) {
+		fact := l.nothingFor(none.word, nothing)
+		if none.word.Group == WordRandom || len(fields(op.Nodes)) > 1 {
+			return nil, nil, Errorf(ExitConflict, "%s", fact).WithHint("raftlab status")
+		}
+		return nil, &OpResult{Text: fact}, nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if refuse != nil {
 		for _, m := range members {
 			if err := refuse(m); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
-	return members, nil
+	return members, nil, nil
+}
+
+// nothingFor is the fact about a group that names no node. With lab.mu held.
+func (l *lab) nothingFor(w NodeWord, nothing string) string {
+	if w.Group != WordFollowers {
+		return fmt.Sprintf(nothing, "node")
+	}
+	leader := l.leader()
+	for _, m := range l.members {
+		if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower {
+			return fmt.Sprintf(nothing, "follower")
+		}
+	}
+	return "no node is a follower now"
 }
 
 func (l *lab) processEvent(m *member, op *Op, text string) uint64 {

@@ -31,6 +31,15 @@ func (l *lab) resolve(words []string, fits func(*NodeStatus) bool) ([]*member, e
 	return out, nil
 }
 
+// nobody is the error of a word for a group of nodes when it names none.
+type nobody struct {
+	word NodeWord
+	told *Error
+}
+
+func (n *nobody) Error() string { return n.told.Message }
+func (n *nobody) Unwrap() error { return n.told }
+
 func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, error) {
 	if w.Group == "" {
 		if w.ID > len(l.members) {
@@ -49,12 +58,12 @@ func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, e
 		return []*member{l.members[leader-1]}, nil
 	case WordFollowers:
 		for _, m := range l.members {
-			if m.id != leader && m.status.State == StateUp && m.status.Role == RoleFollower && fits(&m.status) {
+			if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower && fits(&m.status) {
 				out = append(out, m)
 			}
 		}
 		if len(out) == 0 {
-			return nil, Errorf(ExitConflict, "no node is a follower now").WithHint("raftlab status")
+			return nil, &nobody{w, Errorf(ExitConflict, "no node is a follower this could be done to").WithHint("raftlab status")}
 		}
 	default:
 		for _, m := range l.members {
@@ -63,7 +72,7 @@ func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, e
 			}
 		}
 		if len(out) == 0 {
-			return nil, Errorf(ExitConflict, "no node is left that this could be done to").WithHint("raftlab status")
+			return nil, &nobody{w, Errorf(ExitConflict, "no node is left that this could be done to").WithHint("raftlab status")}
 		}
 		if w.Group == WordRandom {
 			out = []*member{out[l.random.IntN(len(out))]}
