@@ -32,7 +32,7 @@ func (l *lab) readLog(ctx context.Context, word string, from, to uint64) (*Log, 
 		err = l.logOfNode(ctx, m, max(from, 1), to, out)
 	} else {
 		out.Source = SourceDisk
-		err = l.logOnDisk(m, max(from, 1), to, out)
+		err = l.logOnDisk(ctx, m, max(from, 1), to, out)
 	}
 	if err != nil {
 		return nil, err
@@ -70,39 +70,35 @@ func (l *lab) logOfNode(ctx context.Context, m *member, from, to uint64, out *Lo
 
 // logOnDisk reads what a node that does not run has on its disk. Its commit
 // index is what it last said.
-func (l *lab) logOnDisk(m *member, from, to uint64, out *Log) error {
+func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Log) error {
 	if to == 0 {
 		to = uint64(raft.Never) - 1
 	}
 	l.mu.Lock()
 	out.Commit = m.status.Commit
 	l.mu.Unlock()
-	for {
-		restored, entries, err := wal.ReadRange(l.dir.nodeData(m.id), raft.Index(from), raft.Index(to)+1, 1<<20)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // wiped: an empty log
-		}
-		if err != nil {
-			var damage *wal.DamageError
-			if errors.As(err, &damage) {
-				return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err).
-					WithHint("\"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty; the leader sends it the log again", m.id, m.id)
-			}
-			return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err)
-		}
-		out.LastIndex = uint64(restored.LastIndex)
-		for _, e := range entries {
+	restored, err := wal.Scan(l.dir.nodeData(m.id), raft.Index(from), raft.Index(to)+1, func(page []raft.Entry) error {
+		for _, e := range page {
 			entry := LogEntry{Index: uint64(e.Index), Term: uint64(e.Term), Kind: e.Kind.String()}
 			if e.Kind == raft.EntryCommand {
 				entry.Command = kv.Describe(e.Data)
 			}
 			out.Entries = append(out.Entries, entry)
 		}
-		from += uint64(len(entries))
-		if len(entries) == 0 || from > out.LastIndex || from > to {
-			return nil
-		}
+		return ctx.Err()
+	})
+	var damage *wal.DamageError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // wiped: an empty log
+	case errors.As(err, &damage):
+		return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err).
+			WithHint("\"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty; the leader sends it the log again", m.id, m.id)
+	case err != nil:
+		return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err)
 	}
+	out.LastIndex = uint64(restored.LastIndex)
+	return nil
 }
 
 // dump returns the state machine of a node that runs.

@@ -163,15 +163,49 @@ func ReadRange(dir string, lo, hi raft.Index, maxBytes int) (raft.Restored, []ra
 	}
 	r := reader{open: openFile}
 	defer r.close()
-	var out []raft.Entry
+	out, err := m.read(&r, lo, hi, maxBytes)
+	if err != nil {
+		return raft.Restored{}, nil, err
+	}
+	return m.restored, out, nil
+}
+
+// scanBytes is how much Data [Scan] has in memory at a time.
+const scanBytes = 1 << 20
+
+// Scan calls f with the entries lo ≤ index < hi of the log in dir, in order,
+// and a few at a time: a log of any size is read once, and never held as a
+// whole. Otherwise it is as [Read]. An error of f ends it, and is returned.
+func Scan(dir string, lo, hi raft.Index, f func([]raft.Entry) error) (raft.Restored, error) {
+	m, err := load(dir, openFile)
+	if err != nil {
+		return raft.Restored{}, err
+	}
+	r := reader{open: openFile}
+	defer r.close()
+	for lo = max(lo, 1); ; {
+		page, err := m.read(&r, lo, hi, scanBytes)
+		if err != nil || len(page) == 0 {
+			return m.restored, err
+		}
+		if err := f(page); err != nil {
+			return m.restored, err
+		}
+		lo = page[len(page)-1].Index + 1
+	}
+}
+
+// read returns the entries lo ≤ index < hi, as many as fit into maxBytes of
+// Data beside the first.
+func (m *image) read(r *reader, lo, hi raft.Index, maxBytes int) (out []raft.Entry, err error) {
 	lo, hi = max(lo, 1), min(hi, m.restored.LastIndex+1)
 	for budget := max(maxBytes, 0); lo < hi && budget >= 0; {
 		at, limit := m.index.find(lo)
 		out, budget, err = r.entries(out, m.segments[at.segment()-1], at.offset(), lo, min(hi, limit), budget)
 		if err != nil {
-			return raft.Restored{}, nil, err
+			return nil, err
 		}
 		lo = min(hi, limit)
 	}
-	return m.restored, out, nil
+	return out, nil
 }
