@@ -95,7 +95,7 @@ func (l *lab) whole(at *place) *Update {
 	s := l.picture()
 	s.Links = l.linkStatus()
 	u := &Update{Status: s}
-	if at.event > 0 {
+	if !at.looked.IsZero() { // the first has missed nothing
 		u.Missed = l.events.last - at.event
 	}
 	at.rev, at.labRev, at.event = l.rev, l.labRev, l.events.last
