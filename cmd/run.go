@@ -19,9 +19,12 @@ func runVerb() *verb {
   ! LINE                LINE must fail
   # ...                 a comment
 It runs in a lab of its own, run-NAME, which ends with it. All lines are checked
-before the first one runs.`,
+before the first one runs.
+With --tui what is said stands above the footer and the lab clock is held while
+it is read; space goes on at once.`,
 		examples: []example{
 			{"raftlab run examples/leader-crash.lab", "play it and show each line"},
+			{"raftlab run my.lab --tui", "watch it, with time to read what is said"},
 			{"raftlab run my.lab --keep", "leave its lab running to look at"},
 		},
 		run: func(c *call) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/netlab/script"
+	"github.com/raftlab/raftlab/tui"
 	"github.com/urfave/cli/v2"
 )
 
@@ -76,7 +77,7 @@ type stage struct {
 	lab  string
 	last script.Line
 	done int
-	mute bool // the terminal UI has the terminal
+	mute bool // the terminal UI has the terminal, and a reader who needs time
 }
 
 // transcript is where the course of the scenario goes: it is what people run
@@ -128,13 +129,50 @@ func (st *stage) Say(ctx context.Context, text string) error {
 		return err
 	}
 	err := st.ask(func(lab *netlab.Client) error {
-		_, err := lab.Do(ctx, netlab.Op{Verb: "note", Text: text})
-		return err
+		if _, err := lab.Do(ctx, netlab.Op{Verb: "note", Text: text}); err != nil || !st.mute {
+			return err
+		}
+		return hush(ctx, lab, tui.ReadingTime(text))
 	})
 	if told := new(netlab.Error); errors.As(err, &told) && told.Code == netlab.ExitNoLab {
 		return nil // said before `up` or after `down`: only the reader hears it
 	}
 	return err
+}
+
+// hush holds the lab clock while somebody reads, so that nothing is missed. It
+// ends early when the clock is released by hand. A clock that is held anyway
+// stays so.
+func hush(ctx context.Context, lab *netlab.Client, length time.Duration) error {
+	s, err := lab.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.Clock.Held {
+		if _, err := lab.Do(ctx, netlab.Op{Verb: "hold"}); err != nil {
+			return err
+		}
+	}
+	end := time.NewTimer(length)
+	defer end.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+			if now, err := lab.Status(ctx); err != nil || !now.Clock.Held {
+				return err
+			}
+		case <-end.C:
+			if s.Clock.Held {
+				return nil
+			}
+			_, err := lab.Do(ctx, netlab.Op{Verb: "release"})
+			return err
+		}
+	}
 }
 
 // Sleep lets lab time pass.
@@ -273,7 +311,7 @@ func checkLine(args []string) error {
 }
 
 // playBeside runs the scenario while the terminal UI shows its lab, and leaves
-// the UI when the reader does. What is said shows among the events.
+// the UI when the reader does. The UI shows what is said, and how it ended.
 func (st *stage) playBeside(s *script.Script) error {
 	c := st.c
 	ctx, cancel := context.WithCancelCause(c.Context.Context)
@@ -282,7 +320,8 @@ func (st *stage) playBeside(s *script.Script) error {
 	ended := make(chan error, 1)
 	up := make(chan struct{}, 1)
 	go func() {
-		ended <- script.Run(ctx, s, &upStage{stage: st, up: up}, st.announce)
+		err := script.Run(ctx, s, &upStage{stage: st, up: up}, st.announce)
+		ended <- errors.Join(err, st.tellEnd(ctx, s, err))
 	}()
 	select {
 	case err := <-ended: // it ended before there was a lab to show
@@ -306,6 +345,26 @@ func (st *stage) playBeside(s *script.Script) error {
 		err = nil
 	}
 	return errors.Join(err, uiErr)
+}
+
+// tellEnd says in the UI that the scenario is over, and how it came out.
+func (st *stage) tellEnd(ctx context.Context, s *script.Script, err error) error {
+	text := fmt.Sprintf("%s is over, all as expected (q leaves)", scenarioName(s.Name))
+	var failure *script.Failure
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.As(err, &failure):
+		text = fmt.Sprintf("%s failed at line %d: %s", scenarioName(s.Name), failure.Line.Number, userError(failure.Err).Message)
+	}
+	err = st.ask(func(lab *netlab.Client) error {
+		_, err := lab.Do(ctx, netlab.Op{Verb: "note", Text: clean(text)})
+		return err
+	})
+	if told := new(netlab.Error); errors.As(err, &told) && told.Code == netlab.ExitNoLab || ctx.Err() != nil {
+		return nil // it ended with `down`, or the reader has left
+	}
+	return err
 }
 
 // errLeft is the cause when a reader leaves the UI in the middle of a scenario.

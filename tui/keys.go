@@ -84,7 +84,7 @@ type action struct {
 // actions is the table of all keys, in the order the help shows them.
 func (k keyMap) actions() []action {
 	return []action{
-		{k.Kill, "kill the picked node: SIGKILL, what is not synced is lost", true, true, (*model).kill},
+		{k.Kill, "kill the picked node (SIGKILL); what is unsynced is lost", true, true, (*model).kill},
 		{k.Restart, "start the picked node again with the data it has", true, true, (*model).restart},
 		{k.Pause, "pause the picked node (SIGSTOP), or resume it", true, true, (*model).pause},
 		{k.Elect, "let the picked node's election timer run out now", true, true, (*model).elect},

@@ -36,6 +36,7 @@ type model struct {
 	seq     int
 	cancel  context.CancelFunc // ends the running line
 	rate    float64            // the clock rate asked for last, while its answer is out
+	noted   uint64             // up to this event what was said has been shown
 	dataSeq int
 	hintSeq int
 	logSeq  int
@@ -149,6 +150,7 @@ func (m *model) frame() tea.Cmd {
 	if m.store.copyTo(&m.lab) {
 		m.stirred = now
 		m.settle()
+		m.hear()
 	}
 	moving := m.moving()
 	lately := now.Sub(m.stirred) < time.Second // colours fade, samples settle
@@ -223,6 +225,32 @@ func (m *model) settle() {
 			m.ui.node = st.Leader
 		}
 	}
+}
+
+// ReadingTime is how long a sentence stands so that an audience can read it.
+func ReadingTime(text string) time.Duration {
+	return 1500*time.Millisecond + time.Duration(textWidth(text))*45*time.Millisecond
+}
+
+// hear shows what a scenario says, whole, where the eyes are; among the events
+// it would be cut and gone before it is read.
+func (m *model) hear() {
+	events := m.lab.events
+	if m.noted > m.lab.lastEvent {
+		m.noted = 0 // another lab
+	}
+	const fresh = int64(5 * time.Second) // for a view that comes later than the words
+	for i := len(events) - 1; i >= 0 && events[i].ID > m.noted; i-- {
+		ev := &events[i]
+		if ev.Kind != netlab.EventNote || ev.Node != 0 || m.noted == 0 && m.lab.now(m.now())-ev.LabNS > fresh {
+			continue
+		}
+		if !m.ui.notice.bad {
+			m.ui.notice = notice{text: ev.Text, until: m.now().Add(ReadingTime(ev.Text))}
+		}
+		break
+	}
+	m.noted = m.lab.lastEvent
 }
 
 // redraw draws the picture as of now.

@@ -341,6 +341,43 @@ func TestStaleWaiterPassesTheNewsOn(t *testing.T) {
 	})
 }
 
+// What a scenario says stands whole above the footer while an audience reads
+// it, and what was said long before the view came does not.
+func TestWhatIsSaidIsShownWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const said = "S1 leads. A wall goes up: S1 and S2 on one side, the other three on the other, and nobody passes."
+		m := newTestModel(t, &fakeLab{}, nil)
+		now := epoch
+		m.now = func() time.Time { return now }
+		note := func(id uint64, text string) {
+			ev := netlab.Event{ID: id, LabNS: 42_312 * msNS, Kind: netlab.EventNote, Text: text}
+			m.store.change(func(l *labState) { l.apply(netlab.Update{Events: []netlab.Event{ev}}, nil, now) })
+			m.Update(tickMsg{m.ticker})
+		}
+		note(7, said)
+		if text := strings.Join(strings.Fields(screenOf(m)), " "); !strings.Contains(text, said) {
+			t.Errorf("what was said is cut:\n%s", screenOf(m))
+		}
+		now = now.Add(ReadingTime(said) + time.Millisecond)
+		m.Update(tickMsg{m.ticker})
+		if m.ui.notice.text != "" {
+			t.Error("what was said stays longer than it takes to read")
+		}
+
+		m.noted, now = 0, epoch.Add(time.Second) // as if the view had just come
+		m.hear()
+		if m.ui.notice.text == "" {
+			t.Error("what was said a moment before the view came is not shown")
+		}
+		m.ui.notice = notice{}
+		m.noted, now = 0, now.Add(time.Minute)
+		m.hear()
+		if m.ui.notice.text != "" {
+			t.Error("what was said a minute ago is shown as if it were new")
+		}
+	})
+}
+
 func TestEscTakesTheFilterBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)
