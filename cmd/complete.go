@@ -209,7 +209,7 @@ func nodeCandidates(s *netlab.Status) []candidate {
 	}
 	return append(out,
 		candidate{netlab.WordLeader, "who leads now"}, candidate{netlab.WordFollowers, "all others"},
-		candidate{netlab.WordRandom, "any node"}, candidate{netlab.WordAll, "every node"})
+		candidate{netlab.WordDead, "those whose process has ended"}, candidate{netlab.WordRandom, "any node"}, candidate{netlab.WordAll, "every node"})
 }
 
 // askLab runs ask with a client of the running lab; an error, also of ask,

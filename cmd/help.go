@@ -69,8 +69,9 @@ func printHelp(c *call) error {
 		}
 	}
 	b.WriteString(`
-NODE is 3, S3, leader, followers, random or all. LINKS is A B (both ways), A to B
-(one way), A (all links of A) or all. A SIDE is nodes; / stands between two sides.
+NODE is 3, S3, leader, followers, dead, random or all. LINKS is A B (both ways),
+A to B (one way), A (all links of A) or all. A SIDE is nodes; / stands between
+two sides.
 Every command: --lab NAME  -o table|json|jsonl|name  --json  -q  --color auto|always|never  -v
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such lab, 4 conflict, 5 timed out, 6 a check failed.
 More on one: raftlab help COMMAND

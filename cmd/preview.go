@@ -139,6 +139,12 @@ func nodesNow(words []string, s *netlab.Status) ([]int, string) {
 			return nil, "a node drawn at random"
 		case w.Group == netlab.WordLeader && s.Leader == 0:
 			return nil, "no node is the leader now"
+		case w.Group == netlab.WordDead:
+			for _, n := range s.Nodes {
+				if n.State == netlab.StateDead {
+					add(n.ID)
+				}
+			}
 		default:
 			for _, n := range s.Nodes {
 				if w.Group == netlab.WordAll || (n.ID == s.Leader) == (w.Group == netlab.WordLeader) {

@@ -8,6 +8,7 @@ func restartVerb() *verb {
 follower of the term on its disk.`,
 		examples: []example{
 			{"raftlab restart 3", "bring S3 back"},
+			{"raftlab restart dead", "bring back all that are dead"},
 			{"raftlab restart all", "a power cut of the whole cluster"},
 		},
 	}

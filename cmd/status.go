@@ -75,6 +75,10 @@ func pick(s *netlab.Status, words []netlab.NodeWord) (*netlab.Status, error) {
 				return nil, usageErrorf("node %d is not in this lab", w.ID).WithHint("its nodes are %s", allNodes(s))
 			}
 			keep[w.ID] = true
+		case w.Group == netlab.WordDead:
+			for _, n := range s.Nodes {
+				keep[n.ID] = keep[n.ID] || n.State == netlab.StateDead
+			}
 		default:
 			for _, n := range s.Nodes {
 				keep[n.ID] = keep[n.ID] || w.Group == netlab.WordAll || n.ID != s.Leader

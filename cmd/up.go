@@ -267,7 +267,7 @@ func nextCommands(c *call, s *netlab.Status) string {
 		{"raftlab" + lab + " tui", "watch and steer it in this terminal"},
 		{"raftlab" + lab + " put cart 1", "write through Raft"},
 		{"raftlab" + lab + " partition " + split, "cut " + strings.ReplaceAll(nodeList(split), " ", " and ") + " off; then: raftlab" + lab + " heal"},
-		{"raftlab" + lab + " kill leader", "see the next election; then: raftlab" + lab + " restart all"},
+		{"raftlab" + lab + " kill leader", "see the next election; then: raftlab" + lab + " restart dead"},
 		{"raftlab" + lab + " down", "end it"},
 	}
 	width := 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/raftlab/raftlab/node/wire"
@@ -244,7 +245,12 @@ func (l *lab) pick(op *Op, fits func(*NodeStatus) bool, nothing string, refuse f
 
 // nothingFor is the fact about a group that names no node. With lab.mu held.
 func (l *lab) nothingFor(w NodeWord, nothing string) string {
-	if w.Group != WordFollowers {
+	switch {
+	case w.Group == WordDead && !slices.ContainsFunc(l.members, func(m *member) bool { return m.status.State == StateDead }):
+		return "no node is dead"
+	case w.Group == WordDead:
+		return fmt.Sprintf(nothing, "dead node")
+	case w.Group != WordFollowers:
 		return fmt.Sprintf(nothing, "node")
 	}
 	leader := l.leader()

@@ -65,6 +65,15 @@ func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, e
 		if len(out) == 0 {
 			return nil, &nobody{w, Errorf(ExitConflict, "no node is a follower this could be done to").WithHint("raftlab status")}
 		}
+	case WordDead:
+		for _, m := range l.members {
+			if m.status.State == StateDead && fits(&m.status) {
+				out = append(out, m)
+			}
+		}
+		if len(out) == 0 {
+			return nil, &nobody{w, Errorf(ExitConflict, "no node is dead").WithHint("raftlab status")}
+		}
 	default:
 		for _, m := range l.members {
 			if fits(&m.status) {

@@ -287,7 +287,7 @@ type Config struct {
 }
 
 // Op is one thing asked of a lab. Which fields count depends on Verb; words for
-// nodes (3, S3, leader, followers, random, all) and links ("1 2", "1 to 2",
+// nodes (3, S3, leader, followers, dead, random, all) and links ("1 2", "1 to 2",
 // "1", "all") are resolved by the lab when it acts.
 type Op struct {
 	Verb    string        `json:"verb"` // kill restart pause resume wipe elect partition cut slow lose heal hold release speed load note

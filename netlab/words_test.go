@@ -18,6 +18,7 @@ func TestNodeWords(t *testing.T) {
 		{"in small letters, too", "s3", NodeWord{ID: 3}, ""},
 		{"leader is whoever leads", "Leader", NodeWord{Group: "leader"}, ""},
 		{"followers, random and all are groups", "random", NodeWord{Group: "random"}, ""},
+		{"the dead are one, too", "dead", NodeWord{Group: "dead"}, ""},
 		{"0 is nobody", "0", NodeWord{}, `"0" is no node`},
 		{"there is no negative node", "-1", NodeWord{}, `"-1" is no node`},
 		{"a sign is no digit", "+1", NodeWord{}, `"+1" is no node`},
