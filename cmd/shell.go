@@ -37,7 +37,13 @@ var errDry = errors.New("not run")
 
 // run executes a line and reports its error as people and scripts expect it.
 func (sh *shell) run(ctx context.Context, args []string) int {
-	out := &watchedWriter{w: sh.stdout}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	out := &watchedWriter{w: sh.stdout, failed: func(err error) {
+		if errors.Is(err, syscall.EPIPE) {
+			cancel(signalled{sigpipe}) // nobody reads: what is still to do has no use
+		}
+	}}
 	inner := *sh
 	inner.stdout = out
 	err := inner.exec(ctx, args)
@@ -48,9 +54,9 @@ func (sh *shell) run(ctx context.Context, args []string) int {
 		return 0
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		// Whoever read the output has gone, as head does. Go ends the process by
-		// SIGPIPE in most such cases; where that signal is ignored the code is the same.
-		return signalled{syscall.SIGPIPE}.exitCode()
+		// Whoever read the output has gone, as head does: the code is as if
+		// SIGPIPE had ended the process.
+		return signalled{sigpipe}.exitCode()
 	}
 	if s := new(signalled); errors.As(err, s) {
 		return s.exitCode()
@@ -207,17 +213,19 @@ func (c *call) lab() (*netlab.Client, error) {
 	return c.client, err
 }
 
-// watchedWriter remembers the first error of its writer, so that output that
-// nobody could receive is not reported as success.
+// watchedWriter remembers and tells the first error of its writer, so that
+// output that nobody could receive is not reported as success.
 type watchedWriter struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	err    error
+	failed func(error)
 }
 
 func (w *watchedWriter) Write(p []byte) (int, error) {
 	n, err := w.w.Write(p)
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("write the output: %w", err)
+		w.failed(err)
 	}
 	return n, err
 }
