@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/netlab/script"
@@ -16,8 +17,14 @@ func preview(line string, s *netlab.Status) string {
 		return ""
 	}
 	l, err := parseLine(verbs(), words)
-	if err != nil || len(l.args) < l.verb.min {
+	if err != nil {
 		return ""
+	}
+	if len(l.args) < l.verb.min {
+		return strings.TrimSpace(l.verb.title()+" "+l.verb.args) + ": " + l.verb.usage
+	}
+	if last := len(l.args) - 1; last >= 0 && !strings.HasSuffix(line, " ") && beginsNode(l.args[last]) {
+		return "" // it is still being typed
 	}
 	switch l.verb.name {
 	case "partition":
@@ -32,6 +39,16 @@ func preview(line string, s *netlab.Status) string {
 		return previewLinks(args)
 	}
 	return ""
+}
+
+// beginsNode tells whether word could become a word for nodes, and is none yet.
+func beginsNode(word string) bool {
+	for _, w := range [...]string{netlab.WordLeader, netlab.WordFollowers, netlab.WordDead, netlab.WordRandom, netlab.WordAll, "s1"} {
+		if w != strings.ToLower(word) && strings.HasPrefix(w, strings.ToLower(word)) {
+			return true
+		}
+	}
+	return false
 }
 
 // previewPartition resolves the sides as the lab would.
@@ -139,6 +156,8 @@ func nodesNow(words []string, s *netlab.Status) ([]int, string) {
 			return nil, "a node drawn at random"
 		case w.Group == netlab.WordLeader && s.Leader == 0:
 			return nil, "no node is the leader now"
+		case w.Group == netlab.WordDead && !slices.ContainsFunc(s.Nodes, func(n netlab.NodeStatus) bool { return n.State == netlab.StateDead }):
+			return nil, "no node is dead"
 		case w.Group == netlab.WordDead:
 			for _, n := range s.Nodes {
 				if n.State == netlab.StateDead {

@@ -222,7 +222,7 @@ func processMark(ev *netlab.Event) byte {
 	for _, w := range [...]struct {
 		word   string
 		letter byte
-	}{{"kill", 'K'}, {"ended", 'K'}, {"died", 'K'}, {"paused", 'Z'}, {"resum", 'R'}, {"start", 'R'}} {
+	}{{"kill", 'K'}, {"ended", 'K'}, {"died", 'K'}, {"paused", 'Z'}, {"resum", 'R'}, {"restart", 'R'}} {
 		if strings.Contains(ev.Text, w.word) {
 			return w.letter
 		}
