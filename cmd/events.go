@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +94,12 @@ func (p *eventPrinter) stored(ctx context.Context, lab *netlab.Client, q netlab.
 func (p *eventPrinter) print(events []netlab.Event) error {
 	c := p.c
 	var b strings.Builder
+	if c.format == formatTable && len(events) > 1 {
+		// For people in the order in which things happened, not in which the lab
+		// heard of them; the numbers, which scripts go by, are in the latter.
+		events = slices.Clone(events)
+		slices.SortStableFunc(events, func(a, b netlab.Event) int { return cmp.Compare(a.LabNS, b.LabNS) })
+	}
 	for _, e := range events {
 		switch {
 		case c.format == formatJSON:
@@ -130,6 +138,8 @@ func eventLine(e netlab.Event, st style) string {
 		who = nodeName(e.Node)
 	case e.Kind == netlab.EventFault:
 		who = "net"
+	case e.Kind == netlab.EventClock:
+		who = "clk"
 	}
 	line := fmt.Sprintf("%s %-3s %s", st.dim(labTime(e.LabNS)), who, clean(e.Text))
 	if e.Kind == netlab.EventViolation {

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,9 +20,22 @@ type eventRow struct {
 // one write of a client in a cluster of nine is less.
 const busyStreak = 24
 
-// eventRows lists the newest events, folded, newest first, at most n: routine
-// ones to a count, a stream of writes to its newest commit and a count.
+// lateRows is how many rows an event may be heard of too late: the nodes report
+// each on its own, a few events at a time.
+const lateRows = 32
+
+// eventRows lists the newest events, folded, newest first, at most n. They
+// stand in the order in which they happened, so that a cause is below its
+// effect, not in the order in which the lab heard of them.
 func (p *picture) eventRows(n int) []eventRow {
+	rows := p.heardRows(n + lateRows)
+	slices.SortStableFunc(rows, func(a, b eventRow) int { return cmp.Compare(b.LabNS, a.LabNS) })
+	return rows[:min(n, len(rows))]
+}
+
+// heardRows lists the newest events as they were heard of: routine ones folded
+// to a count, a stream of writes to its newest commit and a count.
+func (p *picture) heardRows(n int) []eventRow {
 	rows := make([]eventRow, 0, min(n, 64))
 	next := func(i int) int { // the next older event the filter lets pass
 		for i--; i >= 0 && p.ui.filter != "" && !matches(p.ui.filter, eventText(&p.lab.events[i])); i-- {

@@ -378,6 +378,22 @@ func TestWhatIsSaidIsShownWhole(t *testing.T) {
 	})
 }
 
+// The nodes report each on its own: the lab may hear of an answer before it
+// hears of the question.
+func TestEventsStandInTheOrderTheyHappened(t *testing.T) {
+	p := &picture{lab: &labState{}, ui: &uiState{}}
+	for i, ms := range []int64{10, 30, 20, 40} {
+		p.lab.addEvents([]netlab.Event{{ID: uint64(i + 1), LabNS: ms * msNS, Kind: netlab.EventVote}})
+	}
+	var got []uint64
+	for _, r := range p.eventRows(3) {
+		got = append(got, r.ID)
+	}
+	if want := []uint64{4, 2, 3}; !slices.Equal(got, want) {
+		t.Errorf("rows of events %v, want %v", got, want)
+	}
+}
+
 func TestEscTakesTheFilterBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)
