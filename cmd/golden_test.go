@@ -112,7 +112,7 @@ func TestEventLines(t *testing.T) {
 	}{
 		{netlab.Event{LabNS: 41_870_000_000, Node: 1, Text: "won term 7"}, "00:41.870 S1  won term 7"},
 		{netlab.Event{LabNS: 41_502_000_000, Kind: netlab.EventFault, Text: "partition", Line: "raftlab partition 2 4"}, "00:41.502 net partition  (you: raftlab partition 2 4)"},
-		{netlab.Event{LabNS: 3_600_000_000_000, Kind: netlab.EventClock, Text: "held"}, "1:00:00.000 lab held"},
+		{netlab.Event{LabNS: 3_600_000_000_000, Kind: netlab.EventClock, Text: "held"}, "1:00:00.000 clk held"},
 		{netlab.Event{Node: 12, Kind: netlab.EventViolation, Text: "two leaders"}, "00:00.000 S12 !! two leaders"},
 		{netlab.Event{Kind: netlab.EventNote, Text: "a\x1b[2J\nb"}, `00:00.000 lab a\x1b[2J\nb`},
 	} {
