@@ -138,7 +138,7 @@ func (p *picture) whyNot(i int) []string {
 	n := p.nodes[i]
 	var out []string
 	if first, last, ok := p.differing(n); ok {
-		out = append(out, fmt.Sprintf("%s differ from %s's log, the leader of term %d: they go when it hears of it", indexes(first, last), name(p.lead.ID), p.lead.Term))
+		out = append(out, fmt.Sprintf("%s from the log of %s, leader of term %d: dropped when %s hears of it", differ(first, last), name(p.lead.ID), p.lead.Term, name(n.ID)))
 	}
 	if n.State != netlab.StateUp || n.Role != netlab.RoleLeader || n.Commit >= n.LastIndex {
 		return out
@@ -153,7 +153,7 @@ func (p *picture) whyNot(i int) []string {
 			have = append(have, q.ID)
 		}
 	}
-	s := fmt.Sprintf("why no commit: %d needs %d copies, known are %d", next, p.lab.status.Quorum, len(have))
+	s := fmt.Sprintf("why no commit: entry %d needs %d copies, known are %d", next, p.lab.status.Quorum, len(have))
 	if len(have) > 0 {
 		s += " (" + names(have) + ")"
 	}

@@ -49,8 +49,8 @@ var signs = [][2]string{
 	{"A h V P", "append, heartbeat, vote?, prevote?"},
 	{"a r v n", "ok up to that index, rejected, yes, no"},
 	{"tape", "terms over time; V won, C timed out, K kill, R (re)start"},
-	{"", "P partition, H heal, X cut, S slow, L lose, w write"},
-	{"", "Z pause, W wipe, T clock, ! broken promise, ? no lab"},
+	{"tape marks", "P partition, H heal, X cut, S slow, L lose, w write"},
+	{"tape marks", "Z pause, W wipe, T clock, ! broken promise, ? no lab"},
 	{"t5 S3 last cmt", "a node's term, its vote in it, last index, commit index"},
 }
 

@@ -388,7 +388,7 @@ func (p *picture) noMessages() string {
 	case p.hidden.hide:
 		return "nothing but heartbeats (b shows them)"
 	}
-	return "no messages yet"
+	return "no messages since you came"
 }
 
 func drawMessage(p *picture, pn pane, c messageColumns, r *row, picked bool) {

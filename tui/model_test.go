@@ -423,7 +423,7 @@ func TestDetailShowsTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)
 		press(m, "<enter>")
-		for _, want := range []string{"NODE S1", "LEADER of term 7", "why no commit: 44 needs 3 copies, known are 1 (S1)", "put cart=4", "not committed"} {
+		for _, want := range []string{"NODE S1", "LEADER of term 7", "why no commit: entry 44 needs 3 copies, known are 1 (S1)", "put cart=4", "not committed"} {
 			if !strings.Contains(screenOf(m), want) {
 				t.Errorf("detail lacks %q:\n%s", want, screenOf(m))
 			}

@@ -388,7 +388,7 @@ func (p *picture) nodeNote(i int) string {
 		parts = append(parts, "stopped "+ago(p.time-n.StateNS)+", hears nothing")
 	}
 	if first, last, ok := p.differing(n); ok {
-		parts = append(parts, indexes(first, last)+" differ from "+name(p.lead.ID))
+		parts = append(parts, differ(first, last)+" from "+name(p.lead.ID)+"'s")
 	}
 	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp && n.Role != netlab.RoleLeader && n.Term <= p.lead.Term {
 		s := name(p.lead.ID) + "'s view: match " + strconv.FormatUint(peer.Match, 10) + ", next " + strconv.FormatUint(peer.Next, 10)
@@ -426,6 +426,14 @@ func (p *picture) differing(n *netlab.NodeStatus) (first, last uint64, ok bool) 
 		}
 	}
 	return lo, n.LastIndex, true
+}
+
+// differ is "entry 3 differs", "entries 4-5 differ".
+func differ(first, last uint64) string {
+	if first == last {
+		return "entry " + indexes(first, last) + " differs"
+	}
+	return "entries " + indexes(first, last) + " differ"
 }
 
 func indexes(first, last uint64) string {
