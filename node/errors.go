@@ -1,7 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"github.com/raftlab/raftlab/raft"
 )
@@ -33,7 +36,16 @@ type DiskError struct {
 	Err  error
 }
 
+// Error names the file once, and what to do when there is no room for it.
 func (e *DiskError) Error() string {
+	var file *fs.PathError
+	switch {
+	case !errors.As(e.Err, &file):
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return fmt.Sprintf("the disk is full: %v; free some space, then restart %v: nothing acknowledged is lost", file, e.Node)
+	default:
+		return fmt.Sprintf("%s the log of %v: %v", e.Op, e.Node, file)
+	}
 	return fmt.Sprintf("%s the log of %v in %s: %v", e.Op, e.Node, e.Dir, e.Err)
 }
 func (e *DiskError) Unwrap() error { return e.Err }
