@@ -103,6 +103,9 @@ func watchLoad(c *call, lab *netlab.Client) (netlab.LoadStatus, error) {
 		status.Apply(u)
 		if status.Load == nil {
 			ended = true
+			if status.LoadLast != nil { // what happened after the last look at it
+				last = *status.LoadLast
+			}
 			cancel()
 			return nil
 		}

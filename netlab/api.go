@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	bodyMax       = 1 << 20
+	bodyMax       = 8 << 20 // a value of 1 MiB, each byte escaped
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
 	headerTimeout = 5 * time.Second
@@ -338,6 +338,9 @@ func readJSON(r *http.Request, into any) error {
 	err := dec.Decode(into)
 	if err == nil && dec.More() {
 		err = errors.New("more follows it")
+	}
+	if large := new(http.MaxBytesError); errors.As(err, &large) {
+		return Errorf(ExitUsage, "the request is too large: %s takes %d bytes at most", r.URL.Path, large.Limit)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Errorf(ExitUsage, "the request is not the JSON that %s takes: %v", r.URL.Path, err)

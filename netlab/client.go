@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Client speaks to a lab over its control socket. Its methods may be called
@@ -112,6 +113,13 @@ func (c *Client) Do(ctx context.Context, op Op) (*OpResult, error) {
 
 // KV carries out a client's operation through the lab's gateway.
 func (c *Client) KV(ctx context.Context, op KVOp) (*KVResult, error) {
+	// JSON would turn them into others, and two keys into one, without a word.
+	for _, text := range []struct{ what, value string }{{"key", op.Key}, {"value", op.Value}, {"old value", op.Old}} {
+		if !utf8.ValidString(text.value) {
+			return nil, Errorf(ExitUsage, "%s: the %s %s is not UTF-8", op.Op, text.what, quote(text.value)).
+				WithHint("keys and values are text here; write other bytes as hexadecimal or base64")
+		}
+	}
 	return post[KVResult](ctx, c, "/v1/kv", op)
 }
 

@@ -206,7 +206,7 @@ func TestHostileRequests(t *testing.T) {
 		{"half of some", "POST", "/v1/op", `{"verb":`, l.api.access.Token, 400, ExitUsage, "is not the JSON that /v1/op takes"},
 		{"a field nobody knows", "POST", "/v1/op", `{"verbs":"kill"}`, l.api.access.Token, 400, ExitUsage, `unknown field "verbs"`},
 		{"two requests in one", "POST", "/v1/op", `{"verb":"hold"}{"verb":"release"}`, l.api.access.Token, 400, ExitUsage, "more follows it"},
-		{"an endless body", "POST", "/v1/kv", `{"key":"` + strings.Repeat("x", bodyMax) + `"}`, l.api.access.Token, 400, ExitUsage, "too large"},
+		{"an endless body", "POST", "/v1/kv", `{"key":"` + strings.Repeat("x", bodyMax) + `"}`, l.api.access.Token, 400, ExitUsage, "the request is too large: /v1/kv takes 8388608 bytes at most"},
 		{"no number", "GET", "/v1/events?after=x", "", l.api.access.Token, 400, ExitUsage, `after is "x", a number from 0 on is wanted`},
 		{"a number below all", "GET", "/v1/log?node=1&from=-1", "", l.api.access.Token, 400, ExitUsage, `from is "-1"`},
 		{"no token", "GET", "/v1/status", "", "", 401, ExitUsage, "this lab wants its token"},

@@ -27,8 +27,9 @@ const (
 
 // workload is the lab's background writer, when one runs.
 type workload struct {
-	mu  sync.Mutex
-	now *writers
+	mu   sync.Mutex
+	now  *writers
+	last *writers // the one before, which has ended or is ending
 }
 
 // writers are clients that put keys at a common rate on the lab clock: held,
@@ -44,17 +45,20 @@ type writers struct {
 	finished chan struct{} // closed when all clients are
 }
 
-// status is what runs now, nil when nothing does.
-func (w *workload) status() *LoadStatus {
+// status is what runs now, and how what ran last came out; nil when there is none.
+func (w *workload) status() (now, last *LoadStatus) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.now == nil {
+	return w.now.status(), w.last.status()
+}
+
+func (w *writers) status() *LoadStatus {
+	if w == nil {
 		return nil
 	}
-	n := w.now
-	s := &LoadStatus{Rate: n.rate, Clients: n.clients, Done: n.done.Load(), Failed: n.failed.Load(), PerSec: float64(n.perSec.Load())}
-	if n.until != raft.Never {
-		s.UntilNS = int64(n.until)
+	s := &LoadStatus{Rate: w.rate, Clients: w.clients, Done: w.done.Load(), Failed: w.failed.Load(), PerSec: float64(w.perSec.Load())}
+	if w.until != raft.Never {
+		s.UntilNS = int64(w.until)
 	}
 	return s
 }
@@ -63,7 +67,9 @@ func (w *workload) status() *LoadStatus {
 func (w *workload) end() *writers {
 	w.mu.Lock()
 	n := w.now
-	w.now = nil
+	if n != nil {
+		w.now, w.last = nil, n
+	}
 	w.mu.Unlock()
 	if n != nil {
 		n.cancel()
@@ -192,7 +198,7 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 	l.workload.mu.Lock()
 	over := l.workload.now == w
 	if over {
-		l.workload.now = nil
+		l.workload.now, l.workload.last = nil, w
 	}
 	l.workload.mu.Unlock()
 	if over && l.ctx.Err() == nil {

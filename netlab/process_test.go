@@ -315,7 +315,37 @@ func TestLab(t *testing.T) {
 			t.Error("stopped, and there it is")
 		}
 		s.does(t, Op{Verb: "load", Rate: 100, For: 50 * time.Millisecond})
+		var status Status
+		ended := errors.New("ended")
+		err := s.Stream(t.Context(), StreamOptions{}, func(u Update) error {
+			if status.Apply(u); status.Load != nil {
+				return nil
+			}
+			return ended
+		})
+		if last := status.LoadLast; !errors.Is(err, ended) || last == nil || last.Done+last.Failed != 5 || last.Rate != 100 {
+			t.Errorf("5 writes came out as %+v, %v", last, err)
+		}
 		s.waits(t, "converged")
+	})
+	t.Run("what is no text is refused, not changed", func(t *testing.T) {
+		for _, op := range []KVOp{{Op: "put", Key: "\xff", Value: "1"}, {Op: "put", Key: "a", Value: "\xfe"}, {Op: "cas", Key: "a", Old: "\x80", Value: "1"}} {
+			op.Timeout = time.Second
+			_, err := s.KV(t.Context(), op)
+			if e := checkMessage(t, err, ExitUsage, "is not UTF-8"); !strings.Contains(e.Hint, "base64") {
+				t.Errorf("hint %q", e.Hint)
+			}
+		}
+	})
+	t.Run("a value of 1 MiB passes, however it is escaped", func(t *testing.T) {
+		value := strings.Repeat("\x01", 1<<20)
+		for _, op := range []KVOp{{Op: "put", Key: "big", Value: value}, {Op: "get", Key: "big"}} {
+			op.Timeout = 10 * time.Second
+			r, err := s.KV(t.Context(), op)
+			if err != nil || r.Value != value {
+				t.Errorf("%s: %s", op.Op, told(err))
+			}
+		}
 	})
 	t.Run("events are numbered without gaps", func(t *testing.T) {
 		list, err := s.Events(t.Context(), EventQuery{})

@@ -28,7 +28,7 @@ func (l *lab) picture() *Status {
 	}
 	c := l.change()
 	s.Term, s.Leader, s.Commit, s.Clock = c.Term, c.Leader, c.Commit, c.Clock
-	s.Partition, s.Load, s.Violations, s.LastEvent = c.Partition, c.Load, c.Violations, c.LastEvent
+	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
 	for _, m := range l.members {
 		s.Nodes = append(s.Nodes, m.status)
 	}
@@ -40,11 +40,12 @@ func (l *lab) picture() *Status {
 func (l *lab) change() *LabChange {
 	setting := l.clock.Setting()
 	c := &LabChange{
-		Leader:    l.leader(),
-		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held},
-		Partition: sideInts(l.faults.sides), Load: l.workload.status(),
+		Leader:     l.leader(),
+		Clock:      ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held},
+		Partition:  sideInts(l.faults.sides),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
+	c.Load, c.LoadLast = l.workload.status()
 	for _, m := range l.members {
 		c.Term, c.Commit = max(c.Term, m.status.Term), max(c.Commit, m.status.Commit)
 	}

@@ -31,9 +31,10 @@ type Status struct {
 	Timing     Timing       `json:"timing"`
 	Partition  [][]int      `json:"partition"` // [] when whole
 	Unsafe     []string     `json:"unsafe"`
-	Nodes      []NodeStatus `json:"nodes"`          // ascending by ID
-	Links      []LinkStatus `json:"links"`          // ascending by From, To
-	Load       *LoadStatus  `json:"load,omitempty"` // while background writes run
+	Nodes      []NodeStatus `json:"nodes"`               // ascending by ID
+	Links      []LinkStatus `json:"links"`               // ascending by From, To
+	Load       *LoadStatus  `json:"load,omitempty"`      // while background writes run
+	LoadLast   *LoadStatus  `json:"load_last,omitempty"` // how those came out that ran last
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"` // the status includes all events up to this id
 }
@@ -377,6 +378,7 @@ type LabChange struct {
 	Clock      ClockStatus `json:"clock"`
 	Partition  [][]int     `json:"partition"`
 	Load       *LoadStatus `json:"load,omitempty"`
+	LoadLast   *LoadStatus `json:"load_last,omitempty"`
 	Violations []Violation `json:"violations"`
 	LastEvent  uint64      `json:"last_event"`
 }
@@ -391,7 +393,7 @@ func (s *Status) Apply(u Update) {
 	}
 	if c := u.Lab; c != nil {
 		s.Term, s.Leader, s.Commit = c.Term, c.Leader, c.Commit
-		s.Clock, s.Partition, s.Load = c.Clock, c.Partition, c.Load
+		s.Clock, s.Partition, s.Load, s.LoadLast = c.Clock, c.Partition, c.Load, c.LoadLast
 		s.Violations, s.LastEvent = c.Violations, c.LastEvent
 	}
 	for _, n := range u.Nodes {
