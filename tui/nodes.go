@@ -345,7 +345,7 @@ func (p *picture) sampledTimer(id int, left, length time.Duration) time.Duration
 func drawNodeDetail(p *picture, pn pane, y, i int, c nodeColumns, lo, hi uint64) {
 	n := p.nodes[i]
 	words := pn.sub(2+c.id, y, c.log-c.id-3, 1)
-	words.text(0, 0, fit(p.nodeNote(i), words.w), faint)
+	words.text(0, 0, fit(p.nodeNote(i, words.w), words.w), faint)
 	mark := func(index uint64, r rune, s style) {
 		if index >= lo && index <= hi {
 			pn.put(c.log+2*int(index-lo), y, r, s)
@@ -375,8 +375,9 @@ func (p *picture) peer(id int) *netlab.PeerStatus {
 	return nil
 }
 
-// nodeNote is the most telling thing about a node that its row does not say.
-func (p *picture) nodeNote(i int) string {
+// nodeNote is what is most telling about a node and its row does not say, as
+// much of it as w columns take.
+func (p *picture) nodeNote(i, w int) string {
 	n := p.nodes[i]
 	var parts []string
 	switch {
@@ -403,7 +404,16 @@ func (p *picture) nodeNote(i int) string {
 	if n.Pending > 0 {
 		parts = append(parts, plural(n.Pending, "request waits", "requests wait"))
 	}
-	return strings.Join(parts, "; ")
+	note := ""
+	for _, part := range parts {
+		switch {
+		case note == "":
+			note = part
+		case len(note)+2+len(part) <= w:
+			note += "; " + part
+		}
+	}
+	return note
 }
 
 // differing is the stretch of n's log that is not the leader's.
@@ -428,12 +438,12 @@ func (p *picture) differing(n *netlab.NodeStatus) (first, last uint64, ok bool) 
 	return lo, n.LastIndex, true
 }
 
-// differ is "entry 3 differs", "entries 4-5 differ".
+// differ is "entry 3 differs", "4-5 differ": a lone index reads as a count.
 func differ(first, last uint64) string {
 	if first == last {
 		return "entry " + indexes(first, last) + " differs"
 	}
-	return "entries " + indexes(first, last) + " differ"
+	return indexes(first, last) + " differ"
 }
 
 func indexes(first, last uint64) string {
