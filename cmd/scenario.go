@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/cond"
 	"github.com/raftlab/raftlab/netlab/script"
 	"github.com/raftlab/raftlab/tui"
 	"github.com/urfave/cli/v2"
@@ -294,7 +295,14 @@ func parseScenario(name string, src io.Reader) (*script.Script, error) {
 	s, err := script.Parse(name, src, checkLine)
 	var wrong *script.Error
 	if errors.As(err, &wrong) {
-		return nil, usageErrorf("%v", wrong).WithHint("the words of a scenario are those of the command line, and say, sleep, expect and !:  raftlab help")
+		told := usageErrorf("%v", wrong)
+		if line, ok := errors.AsType[*netlab.Error](wrong.Err); ok && line.Hint != "" && line.Hint != "raftlab help" {
+			return nil, told.WithHint("%s", line.Hint)
+		}
+		if _, ok := errors.AsType[*cond.SyntaxError](wrong.Err); ok {
+			return nil, told.WithHint("%s", cond.Help)
+		}
+		return nil, told.WithHint("the words of a scenario are those of the command line, and say, sleep, expect and !:  raftlab help")
 	}
 	return s, err
 }

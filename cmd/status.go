@@ -135,6 +135,11 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	if err := t.write(&b, st); err != nil {
 		return err
 	}
+	for _, n := range s.Nodes {
+		if n.State == netlab.StateDead && n.Exit != "" {
+			fmt.Fprintf(&b, "\n%s ended by itself: %s\n", nodeName(n.ID), clean(n.Exit))
+		}
+	}
 	if len(s.Partition) > 0 {
 		sides := make([]string, len(s.Partition))
 		for i, side := range s.Partition {
@@ -192,7 +197,7 @@ func stateCell(n netlab.NodeStatus, st style) string {
 		return "up"
 	case netlab.StateDead:
 		if n.Exit != "" {
-			return st.alarm("DEAD") + " (" + clean(n.Exit) + ")"
+			return st.alarm("DEAD")
 		}
 		return st.dim("DEAD")
 	}

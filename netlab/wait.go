@@ -23,7 +23,7 @@ const (
 func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 	c, err := cond.Compile(w.Cond)
 	if err != nil {
-		return nil, Errorf(ExitUsage, "%v", err).WithHint(`a condition is one of: leader, quorum, converged; or like S1.term >= 2, leader == 3, kv("x") == "1"`)
+		return nil, Errorf(ExitUsage, "%v", err).WithHint("%s", cond.Help)
 	}
 	if w.Within < 0 || w.For < 0 || w.Timeout < 0 || w.Within > 0 && w.For > 0 {
 		return nil, Errorf(ExitUsage, "a condition comes true within a time, or holds for one: not both, and neither is negative")

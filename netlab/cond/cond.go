@@ -15,6 +15,7 @@ package cond
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -91,6 +92,9 @@ type Violation struct {
 	Index    int    `expr:"index"`
 }
 
+// Help shows what conditions are like.
+const Help = `a condition is one of: leader, quorum, converged; or like S1.term >= 2, leader == 3, kv("x") == "1"`
+
 // SyntaxError says what is wrong with a condition, and from which column on.
 type SyntaxError struct {
 	Cond   string
@@ -141,10 +145,25 @@ func Compile(src string) (*Cond, error) {
 func syntaxError(src string, err error) *SyntaxError {
 	var at *file.Error
 	if errors.As(err, &at) {
-		return &SyntaxError{src, at.Column + 1, at.Message}
+		return &SyntaxError{src, at.Column + 1, plain(at.Message)}
 	}
 	reason, _, _ := strings.Cut(err.Error(), "\n")
 	return &SyntaxError{src, 1, reason}
+}
+
+// token is how the parser calls a word that it has no use for.
+var token = regexp.MustCompile(`^unexpected token (\w+)(?:\((".*")\))?`)
+
+// plain says in words what the parser says in its own.
+func plain(reason string) string {
+	switch m := token.FindStringSubmatch(reason); {
+	case m == nil:
+		return reason
+	case m[1] == "EOF":
+		return "it ends where more is expected"
+	default:
+		return m[2] + " does not belong here; expected the end, or an operator such as == or and"
+	}
 }
 
 // String is the condition as it was written.

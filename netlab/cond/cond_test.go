@@ -69,6 +69,8 @@ func TestBadConditionsSayWhatIsWrong(t *testing.T) {
 		`leader`[:4] + `er + "x" == 3`:  "mismatched",
 		`leader + 1`:                    "bool",
 		`S1.trem == 2`:                  "trem",
+		`leader witin 2s`:               `"witin" does not belong here; expected the end, or an operator`,
+		`leader ==`:                     "it ends where more is expected",
 		`S22.term == 1`:                 "unknown name S22",
 		strings.Repeat("leader||", 999): "longer than",
 	} {

@@ -57,9 +57,11 @@ type Error struct {
 	File   string
 	Line   int
 	Reason string
+	Err    error // what the reason was made of: it may know the next step
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
+func (e *Error) Unwrap() error { return e.Err }
 
 // Parse reads a whole scenario. check judges one command line without running
 // it; its sentence becomes the line's. Errors are *Error, or the reader's.
@@ -82,18 +84,18 @@ func Parse(name string, src io.Reader, check func(args []string) error) (*Script
 		}
 		line, err := parseLine(text, check)
 		if err != nil {
-			return nil, &Error{name, number, err.Error()}
+			return nil, &Error{name, number, err.Error(), err}
 		}
 		line.Number = number
 		s.Lines = append(s.Lines, line)
 	}
 	switch err := in.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, &Error{name, number + 1, fmt.Sprintf("the line is longer than %d bytes", maxLine)}
+		return nil, &Error{name, number + 1, fmt.Sprintf("the line is longer than %d bytes", maxLine), nil}
 	case err != nil:
 		return nil, fmt.Errorf("read scenario %s: %w", name, err)
 	case len(s.Lines) == 0:
-		return nil, &Error{name, max(number, 1), "the scenario has no lines; expected commands such as: up -n 3"}
+		return nil, &Error{name, max(number, 1), "the scenario has no lines; expected commands such as: up -n 3", nil}
 	}
 	return s, nil
 }
