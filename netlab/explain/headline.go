@@ -137,6 +137,8 @@ func (v View) led(leaders []Node) []clause {
 	var out []clause
 	behind := v.following(l)
 	switch {
+	case total == 1:
+		out = append(out, say("%v leads term %d; there is no other node.", l.ID, l.Term))
 	case behind == total:
 		out = append(out, say("%v leads term %d, all %d nodes follow.", l.ID, l.Term, total))
 	case behind == 1:

@@ -43,6 +43,8 @@ func TestHeadline(t *testing.T) {
 	}{
 		{"a whole lab with a leader", lab(nil),
 			"S1 leads term 7, all 5 nodes follow."},
+		{"one node alone", lab(func(v *View) { v.Nodes = v.Nodes[:1] }),
+			"S1 leads term 7; there is no other node."},
 		{"held is said first", lab(func(v *View) { v.Held = true }),
 			"The lab clock is held: nothing moves, nothing is lost. S1 leads term 7, all 5 nodes follow."},
 		{"a leader behind a wall cannot commit", lab(func(v *View) {
