@@ -78,6 +78,7 @@ type stage struct {
 	lab  string
 	last script.Line
 	done int
+	left bool // the reader went before the end
 	mute bool // the terminal UI has the terminal, and a reader who needs time
 }
 
@@ -236,7 +237,7 @@ type outcome struct {
 // what was expected, what was seen.
 func (st *stage) report(s *script.Script, err error, took time.Duration) error {
 	c := st.c
-	if err != nil && c.Context.Context.Err() != nil {
+	if st.left || err != nil && c.Context.Context.Err() != nil {
 		return err
 	}
 	var failure *script.Failure
@@ -346,13 +347,17 @@ func (st *stage) playBeside(s *script.Script) error {
 	}
 	defer client.Close()
 	uiErr := runTUI(view, client)
-	cancel(errLeft)
-	err = <-ended
-	if errors.Is(context.Cause(ctx), errLeft) && interruption(err) {
-		c.talk("left before the scenario's end, at line %d: %s", st.last.Number, clean(st.last.Text))
-		err = nil
+	select {
+	case err := <-ended:
+		return errors.Join(err, uiErr)
+	default:
 	}
-	return errors.Join(err, uiErr)
+	// What a line says that is broken off is no outcome.
+	cancel(errLeft)
+	<-ended
+	st.left = true
+	c.talk("left before the scenario's end, at line %d: %s", st.last.Number, clean(st.last.Text))
+	return uiErr
 }
 
 // tellEnd says in the UI that the scenario is over, and how it came out.
