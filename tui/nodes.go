@@ -478,6 +478,9 @@ func drawWall(p *picture, pn pane, y int, first bool) {
 	}
 	if x+6+len(s) > pn.w-1 {
 		s = " " + strconv.FormatUint(p.lab.walls.dropped, 10) + " dropped "
+		if p.lab.walls.partly {
+			s += "since you came "
+		}
 	}
 	if x+1+len(s) <= pn.w-1 {
 		pn.text(min(x+6, pn.w-1-len(s)), y, s, plain)
