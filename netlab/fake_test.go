@@ -2,6 +2,8 @@ package netlab
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -85,4 +87,17 @@ func (l *lab) must(t *testing.T, op Op) *OpResult {
 		t.Fatalf("%s: %s", op.Verb, told(err))
 	}
 	return res
+}
+
+// told shows all a user would see.
+func told(err error) string {
+	if err == nil {
+		return "no error"
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	text, _ := json.Marshal(e)
+	return string(text)
 }

@@ -1,8 +1,9 @@
+//go:build unix
+
 package netlab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -792,17 +793,4 @@ func TestLongPath(t *testing.T) {
 	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-}
-
-// told shows all a user would see.
-func told(err error) string {
-	if err == nil {
-		return "no error"
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return err.Error()
-	}
-	text, _ := json.Marshal(e)
-	return string(text)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 
 	"github.com/raftlab/raftlab/node/wire"
 )
@@ -22,12 +21,10 @@ var (
 // has said hello.
 type inbound struct {
 	conn   net.Conn
-	raw    syscall.RawConn
 	opened uint64 // counts all connections, in the order they were opened
 	chunk
-	read    func(fd uintptr) bool // tryRead, made once
-	n       int                   // what the last read brought
-	readErr error
+	n int // what the last read brought, 0 at the connection's end
+	receiver
 
 	gone chan struct{} // closed when the proxy closes conn
 	once sync.Once
@@ -35,17 +32,8 @@ type inbound struct {
 }
 
 func newInbound(conn net.Conn, opened uint64) (*inbound, error) {
-	tcp, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, fmt.Errorf("a connection of type %T", conn)
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	in := &inbound{conn: conn, raw: raw, opened: opened, gone: make(chan struct{})}
-	in.read = in.tryRead
-	return in, nil
+	in := &inbound{conn: conn, opened: opened, gone: make(chan struct{})}
+	return in, in.prepare()
 }
 
 // close ends the connection and says why. Only the first reason counts.
@@ -60,11 +48,8 @@ func (in *inbound) close(why error) {
 
 // fill reads once, as much as has come and fits.
 func (in *inbound) fill() error {
-	if err := in.raw.Read(in.read); err != nil {
+	if err := in.receive(); err != nil {
 		return in.reason(err)
-	}
-	if in.readErr != nil {
-		return in.reason(in.readErr)
 	}
 	if in.n == 0 {
 		if rest := in.chunk.len(); rest > 0 {
@@ -74,29 +59,6 @@ func (in *inbound) fill() error {
 	}
 	in.chunk.end += in.n
 	return nil
-}
-
-// tryRead reads what is there; false when nothing is, and it has to wait. A
-// connection that waits between two frames has no buffer.
-func (in *inbound) tryRead(fd uintptr) bool {
-	free := in.chunk.free()
-	for {
-		n, err := syscall.Read(int(fd), free)
-		switch err {
-		case nil:
-			in.n, in.readErr = n, nil
-			return true
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			if in.chunk.len() == 0 {
-				in.chunk.release()
-			}
-			return false
-		default:
-			in.n, in.readErr = 0, err
-			return true
-		}
-	}
 }
 
 // reason is why reading ended: what this side closed it for, if it did.
