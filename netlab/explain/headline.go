@@ -289,7 +289,7 @@ func (v View) fallen() []clause {
 			return nil
 		}
 	}
-	how := "was killed"
+	how := "died" // killed, or by itself
 	if last.Paused {
 		how = "was paused"
 	}

@@ -60,11 +60,11 @@ func TestHeadline(t *testing.T) {
 			"S1 leads term 7, all 5 nodes follow."},
 		{"killed leader, timers running", lab(func(v *View) {
 			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
-		}), "S1, leader of term 7, was killed 310 ms ago. No leader: S2's election timer runs out first, in 202 ms."},
+		}), "S1, leader of term 7, died 310 ms ago. No leader: S2's election timer runs out first, in 202 ms."},
 		{"killed leader, one candidate", lab(func(v *View) {
 			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 2)
-		}), "S1, leader of term 7, was killed 310 ms ago. S4 stands in term 8: 2 of 5 votes, 3 are needed."},
+		}), "S1, leader of term 7, died 310 ms ago. S4 stands in term 8: 2 of 5 votes, 3 are needed."},
 		{"a split vote gives the tally", lab(func(v *View) {
 			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
@@ -79,7 +79,7 @@ func TestHeadline(t *testing.T) {
 			for _, i := range []int{0, 1, 2} {
 				v.Nodes[i].Dead, v.Nodes[i].Since = true, 0
 			}
-		}), "S1, leader of term 7, was killed 1.0 s ago. No leader is possible: 2 of 5 nodes run, 3 are needed. S1, S2 and S3 are dead."},
+		}), "S1, leader of term 7, died 1.0 s ago. No leader is possible: 2 of 5 nodes run, 3 are needed. S1, S2 and S3 are dead."},
 		{"nobody runs", lab(func(v *View) {
 			for i := range v.Nodes {
 				v.Nodes[i].Dead = true
@@ -140,12 +140,12 @@ func TestLineFits(t *testing.T) {
 		{"both leaders in 78 columns", split, 78, "S1 leads 3 of 5 nodes in term 7. S2 claims term 6, but 2 of 5 cannot commit."},
 		{"that the clock is held goes first: line 1 says it", held, 78, "S1 leads 3 of 5 nodes in term 7. S2 claims term 6, but 2 of 5 cannot commit."},
 		{"a later sentence that fits stays", dead, 60, "S1 leads 3 of 5 nodes in term 7. S4 is dead."},
-		{"a killed leader and who comes next", killed, 78, "S1 was killed 310 ms ago. S2 times out first, in 202 ms."},
+		{"a killed leader and who comes next", killed, 78, "S1 died 310 ms ago. S2 times out first, in 202 ms."},
 		{"a killed leader and a split vote in 78 columns", lab(func(v *View) {
 			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5)
-		}), 78, "S1 was killed 310 ms ago. S2 and S4 stand in term 8: 2 to 2 votes, 3 needed."},
+		}), 78, "S1 died 310 ms ago. S2 and S4 stand in term 8: 2 to 2 votes, 3 needed."},
 		{"the first stays when nothing fits", split, 10, "S1 leads 3 of 5 nodes in term 7."},
 	}
 	for _, tt := range tests {
