@@ -702,8 +702,19 @@ func TestUpAfterAFailure(t *testing.T) {
 	if len(s.said) != 1 || !strings.Contains(s.said[0], "did not come up") {
 		t.Errorf("said %q", s.said)
 	}
-	// A node that falls sick later is a node that is dead.
+	// A node whose program is gone, or falls sick later, is a node that is dead.
 	s.waits(t, "quorum")
+	if err := os.Rename(s.dir.binary(), s.dir.binary()+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Do(t.Context(), Op{Verb: "restart", Nodes: []string{"1"}})
+	if e := checkMessage(t, err, ExitFailed, "start S1: "); !strings.Contains(e.Hint, s.dir.binary()) {
+		t.Errorf("hint %q", e.Hint)
+	}
+	if err := os.Rename(s.dir.binary()+".away", s.dir.binary()); err != nil {
+		t.Fatal(err)
+	}
+	s.does(t, Op{Verb: "restart", Nodes: []string{"1"}})
 	data := s.dir.nodeData(1)
 	s.does(t, Op{Verb: "kill", Nodes: []string{"1"}})
 	files, err := filepath.Glob(filepath.Join(data, "*"))

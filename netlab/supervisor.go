@@ -71,7 +71,7 @@ func (l *lab) startMember(m *member) error {
 		l.mu.Lock()
 		m.expected = false
 		l.mu.Unlock()
-		return startError(m.id, err)
+		return startError(m.id, err).WithHint("nodes are started from %s; \"raftlab down --keep-data\" and \"raftlab up\" put it there anew", l.dir.binary())
 	}
 
 	c := &child{proc: cmd.Process, pid: cmd.Process.Pid, gone: make(chan struct{})}
@@ -105,7 +105,7 @@ func isExit(err error) bool {
 }
 
 func startError(id int, err error) *Error {
-	return Errorf(ExitFailed, "start S%d: %v", id, err)
+	return toError(fmt.Sprintf("start S%d", id), err) // which knows a full disk
 }
 
 // ended takes note of a process that is no more.
