@@ -12,11 +12,13 @@ import (
 	"github.com/raftlab/raftlab/netlab"
 )
 
+var update = flag.Bool("update", false, "rewrite the golden files")
+
 // golden compares got with a file under testdata, which -update rewrites.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", file)
-	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
+	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,6 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 // binary is the real program, built from main.go, without -race: the scripts
 // start it a few hundred times, and labs of race-checked processes have tests
 // of their own (package main, netlab).
