@@ -28,7 +28,7 @@ func upVerb() *verb {
 			&cli.Float64Flag{Name: "speed", Usage: "`RATE` how fast the lab clock runs; 1 is real time", Value: 1},
 			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` what every random decision of the lab starts from", DefaultText: "drawn"},
 			&cli.DurationFlag{Name: "heartbeat", Usage: "`D` from one heartbeat of a leader to the next", DefaultText: "the profile's: 50ms, classroom 1s"},
-			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` bounds of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-6s"},
+			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` bounds of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-9s"},
 			&cli.StringFlag{Name: "preload", Usage: "`LOGS` what nodes have in their logs at the start, as terms: '1=1114455666 2=1.1.10'"},
 			&cli.StringFlag{Name: "terms", Usage: "`TERMS` terms that nodes start in, when higher than their log's: '1=8'"},
 			&cli.BoolFlag{Name: "no-pre-vote", Usage: "nodes raise their term without asking first whether they could win (thesis §9.6)"},

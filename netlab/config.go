@@ -38,8 +38,9 @@ func Profile(name string) (Config, error) {
 		c.Heartbeat, c.ElectionMin, c.ElectionMax = 50*time.Millisecond, 150*time.Millisecond, 300*time.Millisecond
 	case ProfileClassroom:
 		// broadcastTime << electionTimeout (§5.6) holds as it does on the lan: a
-		// round trip is a fifth of the shortest timeout.
-		c.Heartbeat, c.ElectionMin, c.ElectionMax = time.Second, 3*time.Second, 6*time.Second
+		// round trip is a fifth of the shortest timeout. The range is ten round trips
+		// wide, so that most elections have one candidate.
+		c.Heartbeat, c.ElectionMin, c.ElectionMax = time.Second, 3*time.Second, 9*time.Second
 		c.Delay = 300 * time.Millisecond
 	default:
 		return Config{}, Errorf(ExitUsage, "there is no profile %s", quote(name)).

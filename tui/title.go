@@ -23,7 +23,7 @@ func drawTitle(p *picture, pn pane) {
 	parts := []segment{{"raftlab " + st.Lab, strong, 0}}
 	add := func(drop int, s string, sty style) { parts = append(parts, segment{s, sty, drop}) }
 	if p.lab.known {
-		add(4, plural(len(st.Nodes), "node", "nodes"), plain)
+		add(5, plural(len(st.Nodes), "node", "nodes"), plain)
 		add(0, "term "+strconv.FormatUint(st.Term, 10), plain)
 		if p.lead != nil {
 			s := "leader " + name(p.lead.ID)
@@ -38,7 +38,7 @@ func drawTitle(p *picture, pn pane) {
 			}
 			add(1, s, strong)
 		}
-		add(2, "commit "+strconv.FormatUint(st.Commit, 10), plain)
+		add(4, "commit "+strconv.FormatUint(st.Commit, 10), plain)
 		if n := len(st.Violations); n > 0 {
 			add(0, "!! "+plural(n, "PROMISE BROKEN", "PROMISES BROKEN"), alarm)
 		}
@@ -46,20 +46,23 @@ func drawTitle(p *picture, pn pane) {
 			add(1, "!! NO QUORUM", alarm)
 		}
 		if len(p.sides) > 1 {
-			add(3, p.splitText(), strong)
+			add(2, p.splitText(), strong)
+		}
+		if n := p.cuts(); n > 0 {
+			add(3, strconv.Itoa(n)+" CUT", strong)
 		}
 		if len(st.Unsafe) > 0 {
 			add(1, "UNSAFE "+strings.Join(st.Unsafe, ","), alarm)
 		}
-		add(8, "quorum "+strconv.Itoa(st.Quorum), plain)
+		add(9, "quorum "+strconv.Itoa(st.Quorum), plain)
 		if net := p.netText(); net != "" {
-			add(5, "net: "+net, plain)
+			add(6, "net: "+net, plain)
 		}
 		if l := st.Load; l != nil {
-			add(6, "writes "+count(l.PerSec)+"/s", plain)
+			add(7, "writes "+count(l.PerSec)+"/s", plain)
 		}
 		if st.Profile != "" && st.Profile != "lan" {
-			add(7, st.Profile, plain)
+			add(8, st.Profile, plain)
 		}
 	}
 	right := p.clockState()
@@ -129,9 +132,20 @@ func (p *picture) clockState() string {
 	return state + "  " + at
 }
 
-// netText says in short what is set on the network beside a partition.
+// cuts counts the directed links that are cut.
+func (p *picture) cuts() int {
+	n := 0
+	for _, l := range p.link {
+		if l != nil && l.Cut {
+			n++
+		}
+	}
+	return n
+}
+
+// netText says in short what is set on the network beside partition and cuts.
 func (p *picture) netText() string {
-	cut, slow, lossy, total := 0, 0, 0, 0
+	slow, lossy, total := 0, 0, 0
 	var delay, loss float64
 	sameDelay, sameLoss := true, true
 	for _, l := range p.link {
@@ -139,9 +153,6 @@ func (p *picture) netText() string {
 			continue
 		}
 		total++
-		if l.Cut {
-			cut++
-		}
 		if l.DelayMS > 0 {
 			sameDelay = sameDelay && (slow == 0 || delay == l.DelayMS)
 			slow, delay = slow+1, l.DelayMS
@@ -158,9 +169,6 @@ func (p *picture) netText() string {
 		return plural(n, "link", "links")
 	}
 	var parts []string
-	if cut > 0 {
-		parts = append(parts, links(cut)+" cut")
-	}
 	if slow > 0 {
 		s := links(slow) + " slow"
 		if sameDelay {
