@@ -253,10 +253,6 @@ func (n *Node) LastIndex() Index { return n.log.last }
 // Commit is commitIndex (Figure 2).
 func (n *Node) Commit() Index { return n.log.commit }
 
-// TermOf returns the term of entry i. Index 0 has term 0; an index after the
-// log's end has none.
-func (n *Node) TermOf(i Index) (Term, bool) { return n.log.term(i) }
-
 // Status takes a picture of the node.
 func (n *Node) Status() Status {
 	s := Status{

@@ -100,8 +100,8 @@ func TestPairsAreSortedAndKnowTheirIndex(t *testing.T) {
 	if _, _, ok := s.Get([]byte("c")); ok {
 		t.Error("a deleted key is found")
 	}
-	if s.Len() != 3 {
-		t.Errorf("Len = %d, want 3", s.Len())
+	if len(s.pairs) != 3 {
+		t.Errorf("%d keys, want 3", len(s.pairs))
 	}
 }
 
@@ -145,7 +145,7 @@ func TestSessionsOpenWithTheirFirstCommand(t *testing.T) {
 	if want := "session 77 is not known, and command 2 is not its first"; r.Code != wire.CodeNoSession || r.Error != want {
 		t.Errorf("the second command of an unknown session: %+v, want code %d, %q", r, wire.CodeNoSession, want)
 	}
-	if s.Len() != 0 {
+	if len(s.pairs) != 0 {
 		t.Error("it took effect")
 	}
 	s.as(77, 1, 0, put("x", "1"))
@@ -276,7 +276,7 @@ func TestWhatIsNoCommandHasNoEffect(t *testing.T) {
 			t.Errorf("Describe of %s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if s.Len() != 0 || len(s.sessions.byID) != 0 {
+	if len(s.pairs) != 0 || len(s.sessions.byID) != 0 {
 		t.Error("some took effect")
 	}
 }

@@ -120,8 +120,8 @@ func TestStoreIsTheModel(t *testing.T) {
 				t.Fatalf("%d: %+v\n got %+v\nwant %+v", s.index, c, got, want)
 			}
 		}
-		if got := len(m.values); got != s.Len() {
-			t.Fatalf("the store has %d keys, the model %d", s.Len(), got)
+		if got := len(m.values); got != len(s.pairs) {
+			t.Fatalf("the store has %d keys, the model %d", len(s.pairs), got)
 		}
 		for _, p := range s.Pairs() {
 			if v, ok := m.values[p.Key]; !ok || v != p.Value {

@@ -169,9 +169,6 @@ func (s *Store) Get(key []byte) (value []byte, index raft.Index, found bool) {
 	return p.value, p.index, true
 }
 
-// Len is how many keys there are.
-func (s *Store) Len() int { return len(s.pairs) }
-
 // Pairs returns all keys in order.
 func (s *Store) Pairs() []wire.Pair {
 	pairs := make([]wire.Pair, 0, len(s.pairs))

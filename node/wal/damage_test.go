@@ -148,7 +148,7 @@ func (s *sample) change(file int, f func(b []byte) []byte) *sample {
 func (s *sample) recover(t testing.TB, dir string) (raft.Restored, []raft.Entry, []string, error) {
 	t.Helper()
 	s.write(t, dir)
-	r, log, err := Read(dir)
+	r, log, err := read(dir)
 	if err == nil {
 		for i, b := range s.files {
 			if now, err := os.ReadFile(segmentPath(dir, uint32(i+1))); err != nil || string(now) != string(b) {
@@ -230,7 +230,7 @@ func TestInterruptedWriteIsCutAtEveryOffset(t *testing.T) {
 				b := tt.how(slices.Clone(s.files[last]), off)
 				overwrite(t, path, b)
 				want, partial := expect(off)
-				if r, log, err := Read(dir); err != nil || !want.is(r, log) {
+				if r, log, err := read(dir); err != nil || !want.is(r, log) {
 					t.Fatalf("interrupted at %d: recovered %+v, %v, want %+v", off, r, err, want.restored())
 				}
 				if off%11 != 0 && off%frameAlign != 0 {
@@ -314,7 +314,7 @@ func TestFlippedBitIsRefusedWithFileAndOffset(t *testing.T) {
 		}
 		for _, bit := range bits {
 			set(was ^ 1<<bit)
-			_, _, err := Read(dir)
+			_, _, err := read(dir)
 			var damage *DamageError
 			if !errors.As(err, &damage) || damage.File != path || damage.Offset != want {
 				t.Fatalf("bit %d of byte %d of segment %d flipped: %v, want damage at %d", bit, off, file+1, err, want)

@@ -39,7 +39,7 @@ func FuzzRecover(f *testing.F) {
 		}
 		defer os.RemoveAll(dir)
 		overwrite(t, segmentPath(dir, 1), append(append([]byte(nil), head...), b...))
-		r, log, err := Read(dir)
+		r, log, err := read(dir)
 		var damage *DamageError
 		if errors.As(err, &damage) {
 			return

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"sync"
 
@@ -145,37 +144,15 @@ func take(out []raft.Entry, b []byte, lo, hi raft.Index, budget int) ([]raft.Ent
 	return out, budget, nil
 }
 
-// Read returns what the log in dir holds, all entries included. It takes no
-// lock and changes nothing: it is for the log of a node that is dead or stopped,
-// which may have its log open. A torn tail is left out; damage is a
-// *[DamageError]. Without a log in dir, all is zero.
-func Read(dir string) (raft.Restored, []raft.Entry, error) {
-	return ReadRange(dir, 1, math.MaxInt64, math.MaxInt)
-}
-
-// ReadRange is [Read] with only the entries lo ≤ index < hi, as far as they
-// are there: at least the first of them, then as many as fit into maxBytes of
-// Data.
-func ReadRange(dir string, lo, hi raft.Index, maxBytes int) (raft.Restored, []raft.Entry, error) {
-	m, err := load(dir, openFile)
-	if err != nil {
-		return raft.Restored{}, nil, err
-	}
-	r := reader{open: openFile}
-	defer r.close()
-	out, err := m.read(&r, lo, hi, maxBytes)
-	if err != nil {
-		return raft.Restored{}, nil, err
-	}
-	return m.restored, out, nil
-}
-
 // scanBytes is how much Data [Scan] has in memory at a time.
 const scanBytes = 1 << 20
 
 // Scan calls f with the entries lo ≤ index < hi of the log in dir, in order,
 // and a few at a time: a log of any size is read once, and never held as a
-// whole. Otherwise it is as [Read]. An error of f ends it, and is returned.
+// whole. It takes no lock and changes nothing: it is for the log of a node that
+// is dead or stopped, which may have its log open. A torn tail is left out;
+// damage is a *[DamageError]. Without a log in dir, all is zero. An error of f
+// ends it, and is returned.
 func Scan(dir string, lo, hi raft.Index, f func([]raft.Entry) error) (raft.Restored, error) {
 	m, err := load(dir, openFile)
 	if err != nil {

@@ -13,6 +13,16 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
+// read is what [Scan] says of the whole log in dir.
+func read(dir string) (raft.Restored, []raft.Entry, error) {
+	var log []raft.Entry
+	r, err := Scan(dir, 1, math.MaxInt64, func(page []raft.Entry) error {
+		log = append(log, page...)
+		return nil
+	})
+	return r, log, err
+}
+
 // ents makes entries from index first on, one for each term.
 func ents(first raft.Index, terms ...raft.Term) []raft.Entry {
 	out := make([]raft.Entry, len(terms))
@@ -148,7 +158,7 @@ func TestLogComesBackAsItWasWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.want(tt.log)
-			got, log, err := Read(dir)
+			got, log, err := read(dir)
 			if err != nil || !reflect.DeepEqual(got, tt.want) || !equal(log, tt.log) {
 				t.Errorf("Read beside the open log = %+v, %v, %v, want %+v, %v", got, log, err, tt.want, tt.log)
 			}
