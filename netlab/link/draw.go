@@ -2,8 +2,8 @@ package link
 
 import "math/bits"
 
-// What is drawn for. The numbers are part of every recorded run: changing one
-// changes what a seed does.
+// What is drawn for. The numbers are part of what a seed means: changing one
+// changes every run.
 const (
 	drawLoss  uint64 = 1
 	drawDelay uint64 = 2
