@@ -95,7 +95,7 @@ func endLab(c *call, home string, info netlab.Info) error {
 func endLabIn(ctx context.Context, home string, info netlab.Info, keepData bool) error {
 	if !info.Running {
 		if keepData {
-			return nil
+			return netlab.Keep(ctx, home, info.Name)
 		}
 		return netlab.Clear(ctx, home, info.Name)
 	}

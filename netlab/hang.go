@@ -114,8 +114,12 @@ func (b *watchedBody) Close() error {
 func (d dir) endProcess(ctx context.Context) error {
 	lock := flock.New(d.lock(), flock.SetPermissions(0o600))
 	defer lock.Close()
-	if free, err := lock.TryLock(); free || errors.Is(err, fs.ErrNotExist) {
+	free, err := lock.TryLock()
+	switch {
+	case free, errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil: // this says nothing of who holds it, so nobody is killed
+		return toError("look whether lab "+d.name()+" has a process", err)
 	}
 	m, err := d.readMeta()
 	if err != nil {
@@ -150,6 +154,37 @@ func (d dir) keep() error {
 	return d.writeMeta(m)
 }
 
+// Keep makes the next `up` of a lab that does not answer go on with its data. A
+// process of it that is still there is killed.
+func Keep(ctx context.Context, home, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	d := dir(filepath.Join(home, name))
+	guard, err := lockStart(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer unlockStart(guard)
+	if err := d.endProcess(ctx); err != nil {
+		return err
+	}
+	m, err := d.readMeta()
+	if err != nil {
+		return toError("keep the data of lab "+name, err)
+	}
+	if m.Kept || m.Runs == 0 {
+		return nil // kept already, or there never was any
+	}
+	if err := d.removeSocket(m.Socket); err != nil {
+		return toError("keep the data of lab "+name, err)
+	}
+	if err := d.keep(); err != nil {
+		return toError("keep the data of lab "+name, err)
+	}
+	return nil
+}
+
 // Clear removes what a lab left behind that does not answer. A process of it
 // that is still there is killed.
 func Clear(ctx context.Context, home, name string) error {
@@ -162,6 +197,11 @@ func Clear(ctx context.Context, home, name string) error {
 		return err
 	}
 	defer unlockStart(guard)
+	if _, err := d.readMeta(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if foreign, err := d.foreign(); err != nil || foreign != "" {
+			return Errorf(ExitNoLab, "%s is no lab's directory", d).WithHint("raftlab ls")
+		}
+	}
 	if err := d.endProcess(ctx); err != nil {
 		return err
 	}

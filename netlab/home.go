@@ -89,6 +89,22 @@ func (d dir) owns(name string) bool {
 	return false
 }
 
+// foreign is the name of something in a lab's directory that is not the lab's,
+// "" when there is nothing. Such a directory is never removed, whoever asks: a
+// lab's name may have been somebody's directory first.
+func (d dir) foreign() (string, error) {
+	entries, err := os.ReadDir(string(d))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	for _, e := range entries {
+		if !d.owns(e.Name()) {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
+}
+
 // ownSocket is where d's control socket is, unless that is too long a path.
 func (d dir) ownSocket() string { return filepath.Join(string(d), "raftlab.sock") }
 
@@ -120,6 +136,9 @@ func (d dir) readMeta() (*meta, error) {
 	m := new(meta)
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.meta(), err)
+	}
+	if m.Config.Nodes == 0 {
+		return nil, fmt.Errorf("read %s: it says nothing of a lab", d.meta())
 	}
 	if !d.trusts(m.Socket) {
 		m.Socket = ""
@@ -250,6 +269,9 @@ func List(home string) ([]Info, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // somebody else's directory
 		case err != nil:
+			if foreign, ferr := d.foreign(); ferr != nil || foreign != "" {
+				continue // somebody else's, too
+			}
 			info.Note = err.Error()
 		default:
 			info.Nodes, info.Started = m.Config.Nodes, m.Started

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	mrand "math/rand/v2"
 	"net"
@@ -235,7 +236,7 @@ func (l *lab) settle(after remains) error {
 	m.Pid = 0
 	switch after {
 	case removeAll:
-		return errors.Join(err, os.RemoveAll(string(l.dir)))
+		return errors.Join(err, l.dir.clean())
 	case keepData:
 		m.Stopped, m.Kept = true, true
 	}
@@ -419,22 +420,47 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")
 
-// clean makes a lab's directory as if there had never been a lab. The nodes of
-// one that was killed need a moment to end, and may make files until then.
+// clean makes a lab's directory as if there had never been a lab. What is not
+// the lab's stays, and the directory with it. The nodes of one that was killed
+// need a moment to end, and may make files until then.
 func (d dir) clean() error {
 	if m, err := d.readMeta(); err == nil {
 		if err := d.removeSocket(m.Socket); err != nil {
 			return err
 		}
 	}
-	err := os.RemoveAll(string(d))
-	for last := time.Now().Add(2 * endTimeout); err != nil && time.Now().Before(last); err = os.RemoveAll(string(d)) {
+	err := d.removeOwn()
+	for last := time.Now().Add(2 * endTimeout); err != nil && time.Now().Before(last); err = d.removeOwn() {
 		if !isNotEmpty(err) {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	return err
+}
+
+func (d dir) removeOwn() error {
+	entries, err := os.ReadDir(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	foreign := false
+	for _, e := range entries {
+		if !d.owns(e.Name()) {
+			foreign = true
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(string(d), e.Name())); err != nil {
+			return err
+		}
+	}
+	if foreign {
+		return nil
+	}
+	return os.Remove(string(d))
 }
 
 // name is the lab's, as its directory tells.

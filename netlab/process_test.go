@@ -491,7 +491,7 @@ func TestKilledLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(told(err))
 	}
-	if again.existed || len(again.said) != 1 || !strings.Contains(again.said[0], "removed what was left of lab \"test\"") {
+	if again.existed || len(again.said) != 1 || !strings.Contains(again.said[0], "going on with the data of lab \"test\", whose process") {
 		t.Errorf("existed %v, said %q", again.existed, again.said)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -137,16 +136,18 @@ func isAt(lock *flock.Flock) bool {
 // removed; anything else stands in the way.
 func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed bool, err error) {
 	m, err := d.readMeta()
-	if errors.Is(err, fs.ErrNotExist) {
-		entries, err := os.ReadDir(string(d))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
+		// Not even with Replace: nobody asked for somebody's files to be deleted.
+		foreign, err := d.foreign()
+		if err != nil {
 			return nil, false, toError("look for lab "+o.Name, err)
 		}
-		// Not even with Replace: nobody asked for somebody's files to be deleted.
-		if i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return !d.owns(e.Name()) }); i >= 0 {
-			return nil, false, Errorf(ExitConflict, "%s is there and is no lab's directory: it holds %s", d, quote(entries[i].Name())).
+		if foreign != "" {
+			return nil, false, Errorf(ExitConflict, "%s is there and is no lab's directory: it holds %s", d, quote(foreign)).
 				WithHint("move it away, or start the lab under another name: raftlab up --lab NAME")
 		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, o.remove(d, "")
 	}
 	if err != nil {
@@ -173,6 +174,9 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 	waited, cancel := context.WithTimeout(ctx, 2*lockTimeout)
 	defer cancel()
 	free, err := lock.TryLockContext(waited, 10*time.Millisecond)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && waited.Err() == nil {
+		return nil, false, toError("look at lab "+o.Name, err)
+	}
 	if !free && !errors.Is(err, fs.ErrNotExist) {
 		if !o.Replace {
 			return nil, false, Errorf(ExitConflict, "the process of lab %q (pid %d) is there but does not answer", o.Name, m.Pid).
@@ -188,6 +192,10 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 	switch {
 	case m.Kept && same:
 		o.Progress(fmt.Sprintf("going on with the data kept of lab %q", o.Name))
+		return nil, true, d.removeSocket(m.Socket)
+	case m.Pid != 0 && same && !o.Replace:
+		// What its nodes had acknowledged is on disk.
+		o.Progress(fmt.Sprintf("going on with the data of lab %q, whose process (pid %d) is gone", o.Name, m.Pid))
 		return nil, true, d.removeSocket(m.Socket)
 	case m.Kept && !o.Replace:
 		return nil, false, Errorf(ExitConflict, "lab %q was stopped and its data kept, with other settings: %s", o.Name, o.Config.difference(m.Config)).

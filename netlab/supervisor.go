@@ -115,6 +115,11 @@ func (l *lab) ended(m *member, c *child) {
 		l.mu.Unlock()
 		return
 	}
+	// Before anybody can see that it is dead, and start it again: the next process
+	// is put on the network under this lock, too.
+	if err := l.network.detach(m.id); err != nil {
+		l.log.Error("network", "error", err)
+	}
 	conn := m.conn
 	m.proc, m.conn, m.expected = nil, nil, false
 	s := &m.status
@@ -132,9 +137,6 @@ func (l *lab) ended(m *member, c *child) {
 	l.mu.Unlock()
 	if conn != nil {
 		conn.close()
-	}
-	if err := l.network.detach(m.id); err != nil {
-		l.log.Error("network", "error", err)
 	}
 }
 
