@@ -285,6 +285,42 @@ func TestABusyNodeIsAskedAgain(t *testing.T) {
 	})
 }
 
+// A leader that was cut off from the others takes writes until it is full, says
+// busy to the rest and reads what it has. None of this is getting on.
+func TestABusyLeaderThatGetsNowhereIsLeft(t *testing.T) {
+	virtual(t, func(t *testing.T, f *fakeCluster, c *Client) {
+		mustDo(t, c, put("x", "0"))
+		f.set("a", func(r *wire.Request) verdict {
+			switch {
+			case r.Read == wire.ReadStale:
+				return verdict{reply: &wire.Reply{Code: wire.CodeOK}}
+			case string(r.Key) == "taken":
+				return verdict{}
+			}
+			return verdict{reply: &wire.Reply{Code: wire.CodeBusy}}
+		})
+		f.set("b", f.lead)
+		var group sync.WaitGroup
+		for _, key := range []string{"taken", "refused"} {
+			group.Go(func() { mustDo(t, c, put(key, "1")) })
+		}
+		reading, stop := context.WithCancel(t.Context())
+		reads := make(chan struct{})
+		go func() {
+			defer close(reads)
+			for reading.Err() == nil {
+				if _, err := c.Do(within(t, time.Minute), wire.Request{Op: wire.OpGet, Read: wire.ReadStale, Key: []byte("x")}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+		group.Wait()
+		stop()
+		<-reads
+	})
+}
+
 // Without a leader all nodes are asked, one after the other, not too often,
 // and with one request however many wait.
 func TestWithoutALeaderItAsksAround(t *testing.T) {

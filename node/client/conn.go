@@ -20,6 +20,7 @@ type conn struct {
 	buf  []byte        // what is being written; of whoever set writing
 
 	underWay map[uint64]*op // by request id
+	logged   int            // of underWay, those that go through the log
 	lastID   uint64
 	greeted  bool
 	writing  bool
@@ -27,9 +28,9 @@ type conn struct {
 	leaving  bool // not used any more, but owes answers
 	over     bool
 
-	busy     int  // refusals for being busy in a row
-	resting  bool // sends nothing for a while because of them
-	answers  uint64
+	busy     int         // refusals for being busy in a row
+	resting  bool        // sends nothing for a while because of them
+	answers  uint64      // those that show that the node gets on with what it took
 	seen     uint64      // answers when the watch was last looked at
 	watched  bool        // the watch runs
 	watch    *time.Timer // reset by anybody, read by mind
@@ -65,6 +66,9 @@ func stopped() *time.Timer {
 func (k *conn) drop(o *op) {
 	delete(k.underWay, o.request.ID)
 	o.conn = nil
+	if !o.stale() {
+		k.logged--
+	}
 }
 
 // inOrder returns what is under way, oldest first.
@@ -184,6 +188,9 @@ func (c *Client) take(k *conn, buf []byte) []byte {
 		o.request.ID = k.lastID
 		o.conn = k
 		k.underWay[o.request.ID] = o
+		if !o.stale() {
+			k.logged++
+		}
 		if !k.greeted {
 			k.greeted = true
 			buf = wire.AppendHello(buf, wire.Header{}, wire.Hello{Version: wire.Version, Role: wire.RoleClient})
@@ -270,8 +277,12 @@ func (c *Client) read(k *conn) {
 // answer takes one reply and returns ended with the request it ends, if any.
 // An error is a node that does not keep to the protocol. c.mu is held.
 func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
-	k.answers++
 	o := k.underWay[r.ID]
+	// A leader that was cut off says busy, and reads what it has, for ever. Neither
+	// shows that what waits for its log will be answered.
+	if r.Code != wire.CodeBusy && (o == nil || !o.stale() || k.logged == 0) {
+		k.answers++
+	}
 	if o == nil {
 		return ended, nil // given up
 	}

@@ -32,6 +32,10 @@ type op struct {
 	err   error
 }
 
+// stale tells that the request is answered by what its node has applied, and
+// not through the log.
+func (o *op) stale() bool { return o.request.Op == wire.OpGet && o.request.Read == wire.ReadStale }
+
 func (o *op) write() bool { return o.request.Op != wire.OpGet }
 
 func (o *op) what() string {
