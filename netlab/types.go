@@ -93,7 +93,7 @@ type NodeStatus struct {
 	ClientAddr    string `json:"client_addr"`
 
 	Durable      uint64       `json:"durable"`        // last index on the node's disk
-	Log          []TermRun    `json:"log"`            // the log's terms, run by run
+	Log          []TermRun    `json:"log"`            // the log's terms, run by run; of very many the newest
 	TimerStartNS int64        `json:"timer_start_ns"` // lab time; a leader's is its heartbeat timer
 	TimerEndNS   int64        `json:"timer_end_ns"`   // 0 when no timer runs
 	Votes        []VoteStatus `json:"votes,omitempty"`

@@ -16,6 +16,8 @@ const (
 	// does not read.
 	clientBusy  = 4 << 20
 	clientLimit = 32 << 20
+	// largeValue is more than any command but a get answers with.
+	largeValue = 1 << 10
 	// clientBuffer is how much one read of a client takes in at once.
 	clientBuffer = 32 << 10
 	// clientBatch bounds the bytes of requests handed to the loop together.

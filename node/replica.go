@@ -216,6 +216,11 @@ func (r *replica) answer(p *pending, e *raft.Entry, result *kv.Result) {
 		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeUnknown, Term: r.core.Term(), Error: lostText})
 		return
 	}
+	// What is read can be read again: so much at once would cut its reader off.
+	if len(result.Value) > largeValue && p.conn.out.waiting() > clientBusy {
+		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeBusy, Term: r.core.Term(), Error: "replies are waiting to be read"})
+		return
+	}
 	r.reply(p.conn, &wire.Reply{
 		ID: p.id, Code: result.Code, Index: result.Index, Term: result.Term,
 		Found: result.Found, Value: result.Value, Error: result.Error,

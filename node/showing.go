@@ -64,6 +64,14 @@ func (r *replica) show(now raft.Time, held bool) {
 	}
 }
 
+// runsShown bounds the terms a state tells of: after elections without end a
+// log has more runs than a report can hold, and nobody looks at the old ones.
+const runsShown = 1024
+
+func newest(runs []raft.TermRun) []raft.TermRun {
+	return runs[max(0, len(runs)-runsShown):]
+}
+
 func (r *replica) state(now raft.Time, held bool) *wire.State {
 	s := r.core.Status()
 	return &wire.State{
@@ -71,7 +79,7 @@ func (r *replica) state(now raft.Time, held bool) *wire.State {
 		Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		Last: s.LastIndex, LastTerm: s.LastTerm, Durable: s.Durable, Commit: s.Commit, Applied: s.Applied,
 		TimerStart: s.TimerStart, TimerEnd: s.TimerEnd,
-		Runs: s.Runs, Votes: s.Votes, Peers: s.Peers, Voters: s.Members.Voters,
+		Runs: newest(s.Runs), Votes: s.Votes, Peers: s.Peers, Voters: s.Members.Voters,
 		Pending: r.pending.len(), DataBytes: r.wal.Size(),
 	}
 }

@@ -236,7 +236,7 @@ type State struct {
 	Applied    raft.Index      `msgpack:"applied"`
 	TimerStart raft.Time       `msgpack:"timer_start"`
 	TimerEnd   raft.Time       `msgpack:"timer_end"`
-	Runs       []raft.TermRun  `msgpack:"runs"`
+	Runs       []raft.TermRun  `msgpack:"runs"` // the newest of the log
 	Votes      []raft.Vote     `msgpack:"votes"`
 	Peers      []raft.Progress `msgpack:"peers"`
 	Voters     []raft.NodeID   `msgpack:"voters"`
