@@ -365,7 +365,7 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 	}{
 		{name: "garbage in blank space at the end is cut",
 			sample: s.change(1, fill(last.end+100, last.end+117, 'x')), keeps: 10,
-			note: fmt.Sprintf("cut a torn tail of 117 bytes at offset %d of 00000002.wal: a write that was interrupted, none of it acknowledged", last.end)},
+			note: fmt.Sprintf("cut a torn tail of 117 bytes at offset %d of 00000002.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell", last.end)},
 		{name: "garbage where the next header would be cannot be told from a damaged frame",
 			sample: s.change(1, fill(last.end, last.end+64, 'x')),
 			err:    fmt.Sprintf("00000002.wal at offset %d: a frame header's checksum is wrong", last.end)},
@@ -377,7 +377,7 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 			err:    fmt.Sprintf("00000002.wal at offset %d: frame 6 is missing or incomplete, but frame 7 says it was durable", frame(5).start)},
 		{name: "a blank frame before a whole one of the same group is torn",
 			sample: s.change(1, fill(frame(6).start, frame(6).end, 0)), keeps: 6,
-			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000002.wal: a write that was interrupted, none of it acknowledged", last.end-frame(6).start, frame(6).start)},
+			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000002.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell", last.end-frame(6).start, frame(6).start)},
 		{name: "a segment that lost its end is damaged when another follows",
 			sample: s.change(0, fill(frame(2).start, frame(2).end, 0)),
 			err:    fmt.Sprintf("00000001.wal at offset %d: frame 3 is missing, 00000002.wal goes on with frame 4", frame(2).start)},
@@ -398,7 +398,7 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 			err:    fmt.Sprintf("00000002.wal at offset %d: a frame header's checksum is wrong", last.end)},
 		{name: "an entry of zeros that lost its end is cut",
 			sample: zeroData.change(0, func(b []byte) []byte { clear(b[zeroData.frames[1].end-1:]); return b }), keeps: 1,
-			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000001.wal: a write that was interrupted, none of it acknowledged",
+			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000001.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell",
 				int64(headerSize+opEntriesSize+3), zeroData.frames[1].start)},
 	}
 	for _, tt := range tests {

@@ -321,7 +321,7 @@ func (l *loader) sweep(at int, from int64, missing uint64) (end int64, proof uin
 func (m *image) notes() []string {
 	var notes []string
 	for _, c := range m.cut {
-		notes = append(notes, fmt.Sprintf("cut a torn tail of %d bytes at offset %d of %s: a write that was interrupted, none of it acknowledged",
+		notes = append(notes, fmt.Sprintf("cut a torn tail of %d bytes at offset %d of %s: a write that was interrupted before it was acknowledged, as far as the disk can tell",
 			c.to-c.from, c.from, filepath.Base(m.segments[c.segment].path)))
 	}
 	return notes
