@@ -63,6 +63,9 @@ func TestREADMECommands(t *testing.T) {
 		}
 		t.Logf("$ %s\n%s", line, out)
 		if strings.HasPrefix(line, "go run . up") {
+			if !bytes.Contains(out, []byte("go run . down")) {
+				t.Errorf("%s: what to do next is not said in words that work without raftlab in the PATH:\n%s", line, out)
+			}
 			// That lab was for the first look; what follows starts its own.
 			if out, err := run(t.Context(), "go", "run", ".", "down"); err != nil {
 				t.Fatalf("go run . down: %v\n%s", err, out)

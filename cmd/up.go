@@ -255,7 +255,7 @@ func waitForLeader(ctx context.Context, client *netlab.Client) error {
 
 // nextCommands is what to try once a lab is up. The nodes named exist in it.
 func nextCommands(c *call, s *netlab.Status) string {
-	lab := ""
+	lab, raftlab := "", programName()
 	if name := c.labName(); name != netlab.DefaultName {
 		lab = " --lab " + name
 	}
@@ -264,11 +264,11 @@ func nextCommands(c *call, s *netlab.Status) string {
 		split = "2 4"
 	}
 	lines := []example{
-		{"raftlab" + lab + " tui", "watch and steer it in this terminal"},
-		{"raftlab" + lab + " put cart 1", "write through Raft"},
-		{"raftlab" + lab + " partition " + split, "cut " + strings.ReplaceAll(nodeList(split), " ", " and ") + " off; then: raftlab" + lab + " heal"},
-		{"raftlab" + lab + " kill leader", "see the next election; then: raftlab" + lab + " restart dead"},
-		{"raftlab" + lab + " down", "end it"},
+		{raftlab + lab + " tui", "watch and steer it in this terminal"},
+		{raftlab + lab + " put cart 1", "write through Raft"},
+		{raftlab + lab + " partition " + split, "cut " + strings.ReplaceAll(nodeList(split), " ", " and ") + " off; then: " + raftlab + lab + " heal"},
+		{raftlab + lab + " kill leader", "see the next election; then: " + raftlab + lab + " restart dead"},
+		{raftlab + lab + " down", "end it"},
 	}
 	width := 0
 	for _, l := range lines {
@@ -280,6 +280,15 @@ func nextCommands(c *call, s *netlab.Status) string {
 		fmt.Fprintf(&b, "\n  %-*s  %s", width, l.line, l.does)
 	}
 	return b.String()
+}
+
+// programName is how to call this program again: whoever runs it from its
+// source has no raftlab to call.
+func programName() string {
+	if exe, err := os.Executable(); err == nil && strings.Contains(exe, "go-build") {
+		return "go run ."
+	}
+	return "raftlab"
 }
 
 func nodeList(words string) string { return "S" + strings.ReplaceAll(words, " ", " S") }

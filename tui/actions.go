@@ -151,11 +151,12 @@ func (m *model) slow(tea.KeyMsg) tea.Cmd { return m.ask("slow " + m.links() + " 
 func (m *model) lose(tea.KeyMsg) tea.Cmd { return m.ask("lose " + m.links() + " 10%") }
 func (m *model) put(tea.KeyMsg) tea.Cmd  { return m.ask("put ") }
 
+// heal acts at once: unlike the other network actions it has nothing to choose.
 func (m *model) heal(tea.KeyMsg) tea.Cmd {
 	if m.ui.view == viewLinks {
-		return m.ask("heal " + m.links())
+		return m.run("heal "+m.links(), false)
 	}
-	return m.ask("heal")
+	return m.run("heal", false)
 }
 
 // load turns the lab's background writes on or off.
