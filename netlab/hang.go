@@ -157,37 +157,32 @@ func (d dir) keep() error {
 // Keep makes the next `up` of a lab that does not answer go on with its data. A
 // process of it that is still there is killed.
 func Keep(ctx context.Context, home, name string) error {
-	if err := CheckName(name); err != nil {
-		return err
-	}
-	d := dir(filepath.Join(home, name))
-	guard, err := lockStart(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer unlockStart(guard)
-	if err := d.endProcess(ctx); err != nil {
-		return err
-	}
-	m, err := d.readMeta()
-	if err != nil {
-		return toError("keep the data of lab "+name, err)
-	}
-	if m.Kept || m.Runs == 0 {
-		return nil // kept already, or there never was any
-	}
-	if err := d.removeSocket(m.Socket); err != nil {
-		return toError("keep the data of lab "+name, err)
-	}
-	if err := d.keep(); err != nil {
-		return toError("keep the data of lab "+name, err)
-	}
-	return nil
+	return settleDead(ctx, home, name, func(d dir) error {
+		m, err := d.readMeta()
+		if err == nil && !m.Kept && m.Runs > 0 { // else there is nothing new to keep
+			err = errors.Join(d.removeSocket(m.Socket), d.keep())
+		}
+		if err != nil {
+			return toError("keep the data of lab "+name, err)
+		}
+		return nil
+	})
 }
 
 // Clear removes what a lab left behind that does not answer. A process of it
 // that is still there is killed.
 func Clear(ctx context.Context, home, name string) error {
+	return settleDead(ctx, home, name, func(d dir) error {
+		if err := d.clean(); err != nil {
+			return toError("remove "+string(d), err)
+		}
+		return nil
+	})
+}
+
+// settleDead ends what is left of the process of a lab that does not answer,
+// and has settle see to its directory. Nobody else starts or stops it meanwhile.
+func settleDead(ctx context.Context, home, name string, settle func(dir) error) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
@@ -205,8 +200,5 @@ func Clear(ctx context.Context, home, name string) error {
 	if err := d.endProcess(ctx); err != nil {
 		return err
 	}
-	if err := d.clean(); err != nil {
-		return toError("remove "+string(d), err)
-	}
-	return nil
+	return settle(d)
 }
