@@ -105,6 +105,52 @@ func (d dir) foreign() (string, error) {
 	return "", nil
 }
 
+// clean makes a lab's directory as if there had never been a lab. What is not
+// the lab's stays, and the directory with it. The nodes of one that was killed
+// need a moment to end, and may make files until then.
+func (d dir) clean() error {
+	if m, err := d.readMeta(); err == nil {
+		if err := d.removeSocket(m.Socket); err != nil {
+			return err
+		}
+	}
+	err := d.removeOwn()
+	for last := time.Now().Add(2 * endTimeout); err != nil && time.Now().Before(last); err = d.removeOwn() {
+		if !isNotEmpty(err) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return err
+}
+
+func (d dir) removeOwn() error {
+	entries, err := os.ReadDir(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	foreign := false
+	for _, e := range entries {
+		if !d.owns(e.Name()) {
+			foreign = true
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(string(d), e.Name())); err != nil {
+			return err
+		}
+	}
+	if foreign {
+		return nil
+	}
+	return os.Remove(string(d))
+}
+
+// name is the lab's, as its directory tells.
+func (d dir) name() string { return filepath.Base(string(d)) }
+
 // ownSocket is where d's control socket is, unless that is too long a path.
 func (d dir) ownSocket() string { return filepath.Join(string(d), "raftlab.sock") }
 
