@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,8 +108,14 @@ func cmdKillLab(ts *testscript.TestScript, _ bool, args []string) {
 	var lab struct{ Pid int }
 	ts.Check(json.Unmarshal(data, &lab))
 	ts.Check(syscall.Kill(lab.Pid, syscall.SIGKILL))
-	for syscall.Kill(lab.Pid, 0) == nil { // until it is gone
-		if state, err := os.ReadFile("/proc/" + strconv.Itoa(lab.Pid) + "/stat"); err != nil || isZombie(state) {
+	// Its last thread closes its socket, and the first one may be gone before.
+	for syscall.Kill(lab.Pid, 0) == nil {
+		proc := filepath.Join("/proc", strconv.Itoa(lab.Pid))
+		threads, err := os.ReadDir(filepath.Join(proc, "task"))
+		if err != nil {
+			return
+		}
+		if state, err := os.ReadFile(filepath.Join(proc, "stat")); err != nil || len(threads) <= 1 && isZombie(state) {
 			return
 		}
 	}
@@ -116,12 +123,8 @@ func cmdKillLab(ts *testscript.TestScript, _ bool, args []string) {
 
 // isZombie reads the state behind the name in /proc/PID/stat.
 func isZombie(stat []byte) bool {
-	for i := len(stat) - 1; i > 0; i-- {
-		if stat[i] == ')' {
-			return len(stat) > i+2 && stat[i+2] == 'Z'
-		}
-	}
-	return false
+	at := bytes.LastIndexByte(stat, ')')
+	return at > 0 && len(stat) > at+2 && stat[at+2] == 'Z'
 }
 
 // cmdTaken opens a TCP port for the length of the script and puts its address

@@ -227,16 +227,12 @@ func (c *Client) down(ctx context.Context, keepData bool) error {
 		if err := c.dir.endProcess(ctx); err != nil {
 			return err
 		}
-		if keepData {
-			if err := c.dir.keep(); err != nil {
-				return toError("keep the data of lab "+c.name, err)
-			}
-		}
 	default:
 		return err
 	}
 	if keepData {
-		return nil
+		// A process that died while it was asked has not said so itself.
+		return c.dir.keepDead(ctx)
 	}
 	// What the process could not remove while it ran (a running program, on
 	// Windows), or did not come to.

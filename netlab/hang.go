@@ -144,29 +144,33 @@ func (d dir) endProcess(ctx context.Context) error {
 	return nil
 }
 
-// keep marks the data in d, whose process was killed, as kept for the next.
-func (d dir) keep() error {
+// keepDead marks the data in d as kept for the next, if its process has not
+// done so before it ended. One that is still there is killed.
+func (d dir) keepDead(ctx context.Context) error {
 	m, err := d.readMeta()
-	if err != nil {
-		return err
+	if err == nil && (m.Kept || m.Runs == 0) {
+		return nil // there is nothing new to keep
 	}
-	m.Pid, m.Stopped, m.Kept = 0, true, true
-	return d.writeMeta(m)
+	if err == nil {
+		err = d.endProcess(ctx)
+	}
+	if err == nil {
+		err = d.removeSocket(m.Socket)
+	}
+	if err == nil {
+		m.Pid, m.Stopped, m.Kept = 0, true, true
+		err = d.writeMeta(m)
+	}
+	if err != nil {
+		return toError("keep the data of lab "+d.name(), err)
+	}
+	return nil
 }
 
 // Keep makes the next `up` of a lab that does not answer go on with its data. A
 // process of it that is still there is killed.
 func Keep(ctx context.Context, home, name string) error {
-	return settleDead(ctx, home, name, func(d dir) error {
-		m, err := d.readMeta()
-		if err == nil && !m.Kept && m.Runs > 0 { // else there is nothing new to keep
-			err = errors.Join(d.removeSocket(m.Socket), d.keep())
-		}
-		if err != nil {
-			return toError("keep the data of lab "+name, err)
-		}
-		return nil
-	})
+	return settleDead(ctx, home, name, func(d dir) error { return d.keepDead(ctx) })
 }
 
 // Clear removes what a lab left behind that does not answer. A process of it

@@ -624,6 +624,31 @@ func TestKeptData(t *testing.T) {
 	}
 }
 
+// A lab may die while it is asked to end: its data is marked as kept all the same.
+func TestDownOfADeadLabKeepsData(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes = 1
+	s := startLab(t, config)
+	home := filepath.Dir(s.Dir())
+	lab, nodes := s.pids(t)
+	if err := syscall.Kill(lab, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range append(nodes, lab) {
+		gone(t, pid)
+	}
+	if err := s.Down(t.Context(), true); err != nil {
+		t.Fatal(told(err))
+	}
+	again, err := up(t, StartOptions{Home: home, Config: config})
+	if err != nil {
+		t.Fatal(told(err))
+	}
+	if len(again.said) != 1 || !strings.Contains(again.said[0], "going on with the data kept") {
+		t.Errorf("said %q", again.said)
+	}
+}
+
 func TestLabsThatDoNotComeUp(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
