@@ -41,6 +41,10 @@ func newBenchCluster(b *testing.B) *benchCluster {
 // noStorage: nobody is slow here, so nobody asks.
 type noStorage struct{}
 
+func (noStorage) SnapshotChunk(raft.Index, int64, int) ([]byte, bool, error) {
+	return nil, false, raft.ErrNoSnapshot
+}
+
 func (noStorage) Entries(lo, hi raft.Index, _ int) ([]raft.Entry, error) {
 	return nil, fmt.Errorf("entries %d to %d asked back", lo, hi-1)
 }

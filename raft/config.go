@@ -1,9 +1,15 @@
 package raft
 
+import "strconv"
+
 // Config is fixed when a Node is made.
 type Config struct {
-	ID      NodeID
-	Members Configuration // the cluster, this node included
+	ID NodeID
+
+	// Members is the configuration that counts until the log or a snapshot has
+	// one: the cluster at its start, the same on all its servers. A server that is
+	// to join a cluster that runs has none, and waits to be told.
+	Members Configuration
 
 	// Heartbeat is how often an idle leader says so. ElectionMin and ElectionMax
 	// bound the randomized election timeout (§5.2): each wait is drawn uniformly
@@ -21,6 +27,22 @@ type Config struct {
 	// (thesis §9.6).
 	PreVote bool
 
+	// CheckQuorum makes a leader step down when for an election timeout no majority
+	// has answered it (thesis §6.2).
+	CheckQuorum bool
+
+	// IgnoreVotes makes a server that hears a leader ignore requests for votes,
+	// and their terms, so that removed servers disrupt nobody (§6, thesis §4.2.3).
+	// Lease reads need it.
+	IgnoreVotes bool
+
+	// Transfer lets a leader hand over to a server of its choice (thesis §3.10):
+	// on [Node.TransferLeadership], and when a change of the configuration removes it.
+	Transfer bool
+
+	// Unsafe are the rules switched off on purpose.
+	Unsafe Unsafe
+
 	// Seed starts the node's own random sequence, from which timeouts are drawn.
 	Seed uint64
 
@@ -31,6 +53,9 @@ type Config struct {
 	MaxAppendBytes   int
 	MaxInflight      int
 	MaxInflightBytes int
+
+	// MaxChunkBytes bounds the Data of one InstallSnapshot; 0 means 1 MiB.
+	MaxChunkBytes int
 
 	// MaxCachedBytes bounds the Data of persisted and applied entries the node
 	// keeps in memory; older ones are asked back from Storage. 0 means 16 MiB.
@@ -43,8 +68,19 @@ type Config struct {
 // is a new server.
 type Restored struct {
 	HardState HardState
-	Runs      []TermRun // the log's terms, ascending; empty when the log is
-	LastIndex Index
+
+	// Snapshot is the newest on disk; the state machine starts as it says.
+	Snapshot SnapshotMeta
+
+	// The log holds the entries behind Base, whose term is BaseTerm: behind 0 when
+	// nothing was ever dropped, at most behind the snapshot's index.
+	Base      Index
+	BaseTerm  Term
+	Runs      []TermRun // the log's terms, ascending, the first from Base+1 on; empty when the log is
+	LastIndex Index     // Base when the log is empty
+
+	// Configs are the log's entries of EntryConfig, ascending.
+	Configs []Entry
 }
 
 // Status is a picture of a Node, for views. It shares nothing with the Node.
@@ -63,8 +99,19 @@ type Status struct {
 	TimerEnd   Time // when it fires
 	Votes      []Vote
 	Peers      []Progress // on a leader, ascending by ID
+	Base       Index      // the log holds the entries behind it
+	BaseTerm   Term
 	Runs       []TermRun
-	Members    Configuration
+
+	// Config is the newest configuration in the log, committed or not (§6);
+	// ConfigIndex its entry, 0 when it is Config.Members.
+	Config      Configuration
+	ConfigIndex Index
+	// Target is what a leader is catching learners up for (thesis §4.2.1).
+	Target     *Configuration
+	Snapshot   SnapshotMeta
+	TransferTo NodeID // whom the leader is handing over to, 0 for nobody
+	LeaseEnd   Time   // until when the leader may serve reads on its lease; 0 for not at all
 }
 
 // Vote is one answer a candidate or precandidate has counted.
@@ -73,12 +120,39 @@ type Vote struct {
 	Granted bool
 }
 
+// Flow is how a leader sends to a peer.
+type Flow uint8
+
+const (
+	// FlowProbe: looking for the point where the logs agree, one AppendEntries at a time.
+	FlowProbe Flow = iota
+	// FlowReplicate: entries are sent as they come, many under way at once.
+	FlowReplicate
+	// FlowSnapshot: what the peer needs is dropped from the log; it is sent the snapshot.
+	FlowSnapshot
+)
+
+func (f Flow) String() string {
+	switch f {
+	case FlowProbe:
+		return "probe"
+	case FlowReplicate:
+		return "replicate"
+	case FlowSnapshot:
+		return "snapshot"
+	}
+	return "flow(" + strconv.Itoa(int(f)) + ")"
+}
+
 // Progress is a leader's view of one follower (Figure 2: nextIndex, matchIndex).
 type Progress struct {
 	ID       NodeID
 	Next     Index
 	Match    Index
-	Inflight int  // AppendEntries under way
-	Probing  bool // looking for the point where the logs agree
+	Inflight int // AppendEntries under way
+	Flow     Flow
 	LastAck  Time // when the follower last answered
+
+	SnapshotIndex  Index // of the snapshot it is sent, with FlowSnapshot
+	SnapshotOffset int64 // how much of it has arrived
 }

@@ -11,10 +11,10 @@ func (n *Node) becomeFollower(term Term, leader NodeID) {
 		n.hard = HardState{Term: term}
 	}
 	if n.role == Leader {
-		// What ran was the heartbeat timer. A candidate's election timer goes on:
-		// only a leader's word or a vote given starts it anew (§5.2).
-		n.startElectionTimer()
-		n.tellAt, n.telling = Never, false
+		n.endReign()
+	}
+	if leader != n.leader {
+		n.failInquiries() // what was asked of another leader
 	}
 	n.role = Follower
 	n.leader = leader
@@ -24,22 +24,47 @@ func (n *Node) becomeFollower(term Term, leader NodeID) {
 	}
 }
 
+// endReign lets go of what only a leader has.
+func (n *Node) endReign() {
+	n.leader = 0
+	// What ran was the heartbeat timer. A candidate's election timer goes on:
+	// only a leader's word or a vote given starts it anew (§5.2).
+	n.startElectionTimer()
+	n.tellAt, n.telling = Never, false
+	n.quorum.checkAt = Never
+	n.handing = handover{until: Never}
+	n.dropChange(ReasonLeadershipLost)
+	n.failReads()
+}
+
+// stepDown ends a reign for another reason than a higher term.
+func (n *Node) stepDown(e Event) {
+	e.Kind = EventSteppedDown
+	n.event(e)
+	n.becomeFollower(n.hard.Term, 0)
+}
+
 // becomePreCandidate asks the others whether they would vote for this node in
 // the next term, and leaves its own term alone (thesis §9.6).
 func (n *Node) becomePreCandidate() {
 	n.role = PreCandidate
 	n.leader = 0
+	n.forced = false
+	n.failInquiries()
 	n.startElectionTimer()
 	n.event(Event{Kind: EventRole, Role: PreCandidate})
 	n.startBallot()
 }
 
 // becomeCandidate starts an election: increment currentTerm, vote for self,
-// reset the election timer, ask all other servers (Figure 2, candidates).
-func (n *Node) becomeCandidate() {
+// reset the election timer, ask all other servers (Figure 2, candidates). forced
+// tells that it was told to.
+func (n *Node) becomeCandidate(forced bool) {
 	n.hard = HardState{Term: n.hard.Term + 1, Vote: n.cfg.ID}
 	n.role = Candidate
 	n.leader = 0
+	n.forced = forced
+	n.failInquiries()
 	n.startElectionTimer()
 	n.event(Event{Kind: EventRole, Role: Candidate})
 	n.startBallot()
@@ -54,54 +79,76 @@ func (n *Node) becomeLeader() {
 	n.leader = n.cfg.ID
 	n.retryAt = Never
 	n.held = 0
+	n.receiving = receipt{}
 	for k := range n.peers {
-		p := &n.peers[k]
-		p.match, p.told, p.beat, p.lastAck = 0, 0, false, n.now
-		p.probe(n.log.last + 1)
+		n.peers[k].begin(n.log.last+1, n.now)
 	}
+	n.reads = readQueue{round: n.reads.round, confirmed: n.reads.round}
 	n.startHeartbeatTimer()
+	n.startQuorumCheck()
 	n.event(Event{Kind: EventRole, Role: Leader, Peer: n.cfg.ID})
-	n.log.append(Entry{Index: n.log.last + 1, Term: n.hard.Term, Kind: EntryNoop})
-	n.event(Event{Kind: EventAppended, First: n.log.last, Index: n.log.last, LogTerm: n.hard.Term})
+	if n.cfg.Unsafe.Has(UnsafeNoNoop) {
+		n.heartbeat()
+		return
+	}
+	n.appendOwn(EntryNoop, nil)
 }
 
-// startElectionTimer draws a new election timeout (§5.2).
+// appendOwn appends an entry that no client asked for.
+func (n *Node) appendOwn(kind EntryKind, data []byte) {
+	n.log.append(Entry{Index: n.log.last + 1, Term: n.hard.Term, Kind: kind, Data: data})
+	n.event(Event{Kind: EventAppended, First: n.log.last, Index: n.log.last, LogTerm: n.hard.Term})
+	if kind == EntryConfig {
+		n.adoptConfig()
+	}
+}
+
+// startElectionTimer draws a new election timeout (§5.2). A server that is no
+// voter stands for no election, so its timer stands still.
 func (n *Node) startElectionTimer() {
-	spread := int64(n.cfg.ElectionMax-n.cfg.ElectionMin) + 1
-	wait := n.cfg.ElectionMin + Duration(n.rand.Int64N(spread))
+	if !n.config.Voter(n.cfg.ID) {
+		n.timer = timer{start: n.now, end: Never}
+		return
+	}
+	wait := n.cfg.ElectionMin
+	if !n.cfg.Unsafe.Has(UnsafeFixedTimeouts) {
+		wait += Duration(n.rand.Int64N(int64(n.cfg.ElectionMax-n.cfg.ElectionMin) + 1))
+	}
 	n.timer = timer{start: n.now, end: n.now + Time(wait)}
 }
 
 // electionTimeout is a follower's or candidate's timer running out: no leader
-// was heard and no vote given for as long. forced skips PreVote.
-func (n *Node) electionTimeout(forced bool) {
-	n.event(Event{Kind: EventTimeout, Span: Duration(n.now - n.timer.start), Forced: forced})
-	if n.cfg.PreVote && !forced {
+// was heard and no vote given for as long. With why.Forced somebody told it to,
+// and it does not ask first.
+func (n *Node) electionTimeout(why Event) {
+	why.Kind, why.Role, why.Span = EventTimeout, n.role, Duration(n.now-n.timer.start)
+	n.event(why)
+	if n.cfg.PreVote && !why.Forced {
 		n.becomePreCandidate()
 		return
 	}
-	n.becomeCandidate()
+	n.becomeCandidate(why.Forced)
 }
 
 // startBallot opens a vote with this node's own and asks the others.
 func (n *Node) startBallot() {
 	clear(n.ballots)
-	n.ballots[n.voter(n.cfg.ID)] = ballotGranted
+	n.ballots[n.member(n.cfg.ID)] = ballotGranted
 	n.askSilentVoters()
 	n.tally()
 }
 
-// askSilentVoters sends RequestVote to all who have not answered. It is
+// askSilentVoters sends RequestVote to all voters who have not answered. It is
 // repeated for as long as somebody is silent: RPCs are retried (§5.5).
 func (n *Node) askSilentVoters() {
 	n.retryAt = Never
 	pre := n.role == PreCandidate
-	for k, b := range n.ballots {
-		if b != ballotSilent {
+	for k, id := range n.members {
+		if n.ballots[k] != ballotSilent || !n.config.Voter(id) {
 			continue
 		}
-		m := Message{From: n.cfg.ID, To: n.voters[k], Term: n.hard.Term, Body: &RequestVote{
-			PreVote: pre, LastLogIndex: n.log.last, LastLogTerm: n.log.lastTerm(),
+		m := Message{From: n.cfg.ID, To: id, Term: n.hard.Term, Body: &RequestVote{
+			PreVote: pre, Transfer: n.forced, LastLogIndex: n.log.last, LastLogTerm: n.log.lastTerm(),
 		}}
 		if pre {
 			m.Term++
@@ -113,6 +160,26 @@ func (n *Node) askSilentVoters() {
 		}
 		n.retryAt = n.now + Time(n.cfg.Heartbeat)
 	}
+}
+
+// ignoresVote reports whether m asks for a vote that is not even considered,
+// nor its term adopted: "if a server receives a RequestVote request within the
+// minimum election timeout of hearing from a current leader, it does not update
+// its term or grant its vote" (§6). So a server that was removed, and hears
+// nobody, disturbs nobody. A pre-vote asks for nothing and is answered.
+func (n *Node) ignoresVote(m *Message) bool {
+	v, ok := m.Body.(*RequestVote)
+	if !ok || v.PreVote || v.Transfer || !n.cfg.IgnoreVotes || m.Term < n.hard.Term || !n.heardLeader() {
+		return false
+	}
+	n.event(Event{Kind: EventVoteRefused, Peer: m.From, Reason: ReasonLeaderHeard, Other: n.leader})
+	return true
+}
+
+// heardLeader reports whether a leader was heard within the minimum election
+// timeout, be it of an earlier term. A leader hears itself.
+func (n *Node) heardLeader() bool {
+	return n.role == Leader || n.now < n.heardAt+Time(n.cfg.ElectionMin)
 }
 
 // handleRequestVote decides on a vote (Figure 2, RequestVote receiver) or on a
@@ -139,23 +206,14 @@ func (n *Node) refuseVote(m *Message, v *RequestVote) Event {
 	switch {
 	case m.Term < n.hard.Term:
 		return Event{Reason: ReasonOldTerm}
-	case m.Term == n.hard.Term && n.hard.Vote != 0 && n.hard.Vote != m.From:
+	case m.Term == n.hard.Term && n.hard.Vote != 0 && n.hard.Vote != m.From && !n.cfg.Unsafe.Has(UnsafeVoteTwice):
 		return Event{Reason: ReasonVoted, Other: n.hard.Vote}
-	case v.PreVote && n.hearsLeader():
+	case v.PreVote && n.leader != 0 && n.heardLeader():
 		return Event{Reason: ReasonLeaderKnown, Other: n.leader}
-	case !n.log.upToDate(v.LastLogIndex, v.LastLogTerm):
+	case !n.log.upToDate(v.LastLogIndex, v.LastLogTerm) && !n.cfg.Unsafe.Has(UnsafeVoteStaleLogs):
 		return Event{Reason: ReasonLogNewer, Index: v.LastLogIndex, LogTerm: v.LastLogTerm, Own: n.log.last, OwnTerm: n.log.lastTerm()}
 	}
 	return Event{}
-}
-
-// hearsLeader reports whether a leader was heard within the minimum election
-// timeout (thesis §4.2.3): then there is no need of another. A leader hears itself.
-func (n *Node) hearsLeader() bool {
-	if n.role == Leader {
-		return true
-	}
-	return n.leader != 0 && n.now < n.heardAt+Time(n.cfg.ElectionMin)
 }
 
 // handleRequestVoteReply counts an answer to the vote that is open, and to no
@@ -169,7 +227,10 @@ func (n *Node) handleRequestVoteReply(m *Message, r *RequestVoteReply) {
 	case !r.PreVote && m.Term != n.hard.Term:
 		return
 	}
-	voter := n.voter(m.From)
+	voter := n.member(m.From)
+	if voter < 0 {
+		return // of a configuration that is no more
+	}
 	answer := ballotRefused
 	if r.Granted {
 		answer = ballotGranted
@@ -188,21 +249,16 @@ func (n *Node) handleRequestVoteReply(m *Message, r *RequestVoteReply) {
 // it is on disk; others are only asked then, so this matters to a cluster of one.
 func (n *Node) tally() {
 	switch {
-	case !voteWon(n.ballots):
+	case !quorumOf(n.config, n.granted):
 	case n.role == PreCandidate:
-		n.becomeCandidate()
-	case n.out.durable == n.hard:
+		n.becomeCandidate(false)
+	case n.out.durable == n.hard || n.cfg.Unsafe.Has(UnsafeAckBeforeFsync):
 		n.becomeLeader()
 	}
 }
 
+// granted reports whether id voted for this node.
+func (n *Node) granted(id NodeID) bool { return n.ballots[n.member(id)] == ballotGranted }
+
 // granters lists who voted for this node, ascending.
-func (n *Node) granters() []NodeID {
-	from := len(n.out.ids)
-	for k, b := range n.ballots {
-		if b == ballotGranted {
-			n.out.ids = append(n.out.ids, n.voters[k])
-		}
-	}
-	return n.out.ids[from:len(n.out.ids):len(n.out.ids)]
-}
+func (n *Node) granters() []NodeID { return n.those(n.granted) }

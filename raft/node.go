@@ -10,8 +10,14 @@ var (
 	// ErrNotLeader says that only a leader takes proposals (§5.1); [Node.Leader]
 	// may know where it is.
 	ErrNotLeader = errors.New("raft: not the leader")
+	// ErrTransferring says that the leader is handing over and takes no proposals.
+	ErrTransferring = errors.New("raft: the leadership is being handed over")
+	// ErrNoSnapshot says that a snapshot that was asked for is not there any more.
+	ErrNoSnapshot = errors.New("raft: no such snapshot any more")
 	// ErrLeader says that a leader does not stand for election.
 	ErrLeader = errors.New("raft: already the leader")
+	// ErrNoVoter says that only a voter of the newest configuration stands for election.
+	ErrNoVoter = errors.New("raft: not a voter")
 )
 
 // Node is one server's consensus state (Figure 2). It is not safe for
@@ -20,10 +26,14 @@ var (
 // The time every input brings is the lab clock's; should one be earlier than
 // the last, the last counts.
 type Node struct {
-	cfg    Config
-	voters []NodeID // the configuration, ascending, this node included
-	rand   *rand.Rand
-	now    Time
+	cfg  Config
+	rand *rand.Rand
+	now  Time
+
+	// config is the newest configuration in the log (§6), members all its servers,
+	// ascending.
+	config  *Configuration
+	members []NodeID
 
 	// Persistent state (Figure 2): hard is to be on stable storage before this
 	// node answers; stored is the part of it the disk was told of.
@@ -34,19 +44,31 @@ type Node struct {
 	// Volatile state on all servers.
 	role    Role
 	leader  NodeID // 0 when none is known in this term
-	heardAt Time   // when the leader was last heard from
+	heardAt Time   // when a leader was last heard from
 	timer   timer  // the election timer, or a leader's heartbeat timer
 
-	// Volatile state on candidates and precandidates: what each of voters answered.
+	// Volatile state on followers.
+	receiving receipt // the snapshot that is arriving
+	asking    inquiry // what the leader was asked for this node's readers
+
+	// Volatile state on candidates and precandidates: what each of members answered.
 	ballots []ballot
+	forced  bool // this candidate was told to stand
 	retryAt Time // when those who are silent are asked again
 
 	// Volatile state on leaders.
-	peers   []peer  // ascending by ID, this node not included
-	held    Index   // highest index reported as EventCommitHeld in this term
-	tellAt  Time    // when followers are told of a commit that nothing else told them; Never: none is
-	telling bool    // tellAt has come: the next Ready tells them
-	reached []Index // scratch for counting replicas
+	peers   []peer    // ascending by ID: all members but this node
+	held    Index     // highest index reported as EventCommitHeld in this term
+	tellAt  Time      // when followers are told of a commit that nothing else told them; Never: none is
+	telling bool      // tellAt has come: the next Ready tells them
+	quorum  contact   // whether a majority still answers
+	reads   readQueue // reads that wait to be confirmed
+	change  *change   // a change of the configuration that is being prepared; nil: none is
+	handing handover  // the transfer of the leadership that is under way
+
+	counts []Index // scratch for counting what majorities have reached
+	rounds []uint64
+	times  []Time
 
 	out outbox
 	err error // why the node stopped; nil while it runs
@@ -56,45 +78,56 @@ type Node struct {
 type timer struct{ start, end Time }
 
 // New makes the server that from describes, a follower whose election timer
-// starts now. storage gives back persisted entries; with nil the node keeps
-// its whole log in memory, which only a new server can.
+// starts now. storage gives back persisted entries and snapshots; with nil the
+// node keeps its whole log in memory, which only a new server can.
 func New(cfg Config, storage Storage, from Restored, now Time) (*Node, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	if err := from.validate(); err != nil {
+	if err := from.validate(cfg.Unsafe.Safety()); err != nil {
 		return nil, err
 	}
 	if storage == nil && from.LastIndex > 0 {
-		return nil, fmt.Errorf("raft: a log of %d entries is restored, but there is no storage to read them from", from.LastIndex)
+		return nil, fmt.Errorf("raft: a log up to entry %d is restored, but there is no storage to read it from", from.LastIndex)
+	}
+	if cfg.Unsafe.Has(UnsafeForgetVote) {
+		from.HardState.Vote = 0
 	}
 	n := &Node{
 		cfg:     cfg,
-		voters:  cfg.Members.Voters,
 		rand:    rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.ID))),
 		now:     now,
+		heardAt: longAgo,
 		hard:    from.HardState,
 		stored:  from.HardState,
-		log:     newLog(storage, from, cfg.MaxCachedBytes),
-		ballots: make([]ballot, len(cfg.Members.Voters)),
+		log:     newLog(storage, from, cfg.Members, cfg.MaxCachedBytes),
 		retryAt: Never,
 		tellAt:  Never,
-		reached: make([]Index, len(cfg.Members.Voters)),
+		quorum:  contact{checkAt: Never},
+		asking:  inquiry{againAt: Never},
+		handing: handover{until: Never},
 	}
-	for _, id := range n.voters {
-		if id != cfg.ID {
-			n.peers = append(n.peers, peer{id: id, flight: newFlight(cfg.MaxInflight)})
-		}
+	n.log.loose = cfg.Unsafe.Safety()
+	if from.HardState.Term > 0 {
+		// It may have heard a leader just before it went down, and promised with its
+		// silence to let nobody else be elected (§6).
+		n.heardAt = now
 	}
 	n.out.durable = from.HardState
+	n.adoptConfig()
 	n.startElectionTimer()
 	n.event(Event{Kind: EventRole, Role: Follower})
 	return n, nil
 }
 
+// longAgo is when a server that has never heard a leader heard one.
+const longAgo = Time(-1 << 62)
+
 // Step takes a message in. An error means that the message breaks the protocol
 // or that the node has stopped; the state is unchanged then. Messages may
-// come late, twice, in any order or not at all (§5.5).
+// come late, twice, in any order or not at all (§5.5), and from servers that
+// are not, or not yet, in this node's configuration: it may be the older one
+// (thesis §4.1).
 func (n *Node) Step(now Time, m Message) error {
 	if n.err != nil {
 		return n.err
@@ -103,8 +136,7 @@ func (n *Node) Step(now Time, m Message) error {
 		return err
 	}
 	n.advance(now)
-	if n.voter(m.From) < 0 {
-		n.refuseStranger(&m)
+	if n.ignoresVote(&m) {
 		return nil
 	}
 	if m.Term > n.hard.Term && !preVoteBallot(&m) {
@@ -120,6 +152,16 @@ func (n *Node) Step(now Time, m Message) error {
 		n.handleAppendEntries(&m, body)
 	case *AppendEntriesReply:
 		n.handleAppendEntriesReply(&m, body)
+	case *InstallSnapshot:
+		n.handleInstallSnapshot(&m, body)
+	case *InstallSnapshotReply:
+		n.handleInstallSnapshotReply(&m, body)
+	case *TimeoutNow:
+		n.handleTimeoutNow(&m)
+	case *ReadIndex:
+		n.handleReadIndex(&m, body)
+	case *ReadIndexReply:
+		n.handleReadIndexReply(&m, body)
 	}
 	return nil
 }
@@ -136,17 +178,6 @@ func preVoteBallot(m *Message) bool {
 	return false
 }
 
-// refuseStranger leaves a message of a server that is in no configuration of
-// this node unanswered, whatever its term.
-func (n *Node) refuseStranger(m *Message) {
-	switch body := m.Body.(type) {
-	case *RequestVote:
-		n.event(Event{Kind: EventVoteRefused, Peer: m.From, PreVote: body.PreVote, Reason: ReasonUnknownNode})
-	case *AppendEntries:
-		n.event(Event{Kind: EventAppendRefused, Peer: m.From, Index: body.PrevLogIndex, LogTerm: body.PrevLogTerm, Reason: ReasonUnknownNode})
-	}
-}
-
 // Tick does what is due by now. It may be called at any time; [Node.Deadline]
 // says when it next has something to do.
 func (n *Node) Tick(now Time) {
@@ -156,16 +187,29 @@ func (n *Node) Tick(now Time) {
 	n.advance(now)
 	switch {
 	case n.role == Leader:
-		if n.now >= n.timer.end {
-			n.heartbeat()
-		}
-		if n.now >= n.tellAt {
-			n.tellAt, n.telling = Never, true
-		}
+		n.leaderTick()
 	case n.now >= n.timer.end:
-		n.electionTimeout(false)
+		n.electionTimeout(Event{})
 	case n.now >= n.retryAt:
 		n.askSilentVoters()
+	}
+	if n.now >= n.asking.againAt {
+		n.askLeader()
+	}
+}
+
+func (n *Node) leaderTick() {
+	if n.now >= n.handing.until {
+		n.endTransfer()
+	}
+	if n.now >= n.quorum.checkAt && !n.hearsQuorum() {
+		return
+	}
+	if n.now >= n.timer.end {
+		n.heartbeat()
+	}
+	if n.now >= n.tellAt {
+		n.tellAt, n.telling = Never, true
 	}
 }
 
@@ -174,13 +218,13 @@ func (n *Node) Deadline() Time {
 	if n.err != nil {
 		return Never
 	}
-	return min(n.timer.end, n.retryAt, n.tellAt)
+	return min(n.timer.end, n.retryAt, n.tellAt, n.quorum.checkAt, n.asking.againAt, n.handing.until)
 }
 
 // Propose appends one entry for each data to a leader's log and returns the
 // index of the first. kind is EntryCommand. They are committed when a Ready
 // says so, unless another leader's entries replace them first. The error is
-// ErrNotLeader, or what stopped the node.
+// ErrNotLeader, ErrTransferring, or what stopped the node.
 func (n *Node) Propose(now Time, kind EntryKind, data ...[]byte) (Index, error) {
 	switch {
 	case n.err != nil:
@@ -191,6 +235,8 @@ func (n *Node) Propose(now Time, kind EntryKind, data ...[]byte) (Index, error) 
 		return 0, errors.New("raft: a proposal of no commands")
 	case n.role != Leader:
 		return 0, ErrNotLeader
+	case n.handing.to != 0:
+		return 0, ErrTransferring
 	}
 	n.advance(now)
 	first := n.log.last + 1
@@ -201,26 +247,29 @@ func (n *Node) Propose(now Time, kind EntryKind, data ...[]byte) (Index, error) 
 	return first, nil
 }
 
-// Campaign makes the node time out now and stand for election without asking
-// first whether it could win. The error is ErrLeader if it leads already, or
-// what stopped the node.
+// Campaign makes the node time out now and stand for election: it does not ask
+// first whether it could win, and the others vote though they hear a leader. The
+// latter breaks the promise that lease reads count on (thesis §6.4.1). The error
+// is ErrLeader if it leads already, ErrNoVoter, or what stopped the node.
 func (n *Node) Campaign(now Time) error {
 	switch {
 	case n.err != nil:
 		return n.err
 	case n.role == Leader:
 		return ErrLeader
+	case !n.config.Voter(n.cfg.ID):
+		return ErrNoVoter
 	}
 	n.advance(now)
-	n.electionTimeout(true)
+	n.electionTimeout(Event{Forced: true})
 	return nil
 }
 
 func (n *Node) advance(now Time) { n.now = max(n.now, now) }
 
-// voter returns the position of id among the voters, -1 when it is none.
-func (n *Node) voter(id NodeID) int {
-	for k, v := range n.voters {
+// member returns the position of id among the members, -1 when it is none.
+func (n *Node) member(id NodeID) int {
+	for k, v := range n.members {
 		if v == id {
 			return k
 		}
@@ -228,14 +277,14 @@ func (n *Node) voter(id NodeID) int {
 	return -1
 }
 
-// peer returns the leader's view of id, which must be another voter.
+// peer returns the leader's view of id, nil when it has none.
 func (n *Node) peer(id NodeID) *peer {
 	for k := range n.peers {
 		if n.peers[k].id == id {
 			return &n.peers[k]
 		}
 	}
-	panic(fmt.Sprintf("raft: %v is no peer of %v", id, n.cfg.ID))
+	return nil
 }
 
 // Term is currentTerm (Figure 2).
@@ -256,34 +305,46 @@ func (n *Node) Commit() Index { return n.log.commit }
 // Status takes a picture of the node.
 func (n *Node) Status() Status {
 	s := Status{
-		ID:         n.cfg.ID,
-		Role:       n.role,
-		Term:       n.hard.Term,
-		Vote:       n.hard.Vote,
-		Leader:     n.leader,
-		LastIndex:  n.log.last,
-		LastTerm:   n.log.lastTerm(),
-		Durable:    n.log.durable,
-		Commit:     n.log.commit,
-		Applied:    n.log.applied,
-		TimerStart: n.timer.start,
-		TimerEnd:   n.timer.end,
-		Runs:       append([]TermRun(nil), n.log.runs...),
-		Members:    Configuration{Voters: append([]NodeID(nil), n.voters...)},
+		ID:          n.cfg.ID,
+		Role:        n.role,
+		Term:        n.hard.Term,
+		Vote:        n.hard.Vote,
+		Leader:      n.leader,
+		LastIndex:   n.log.last,
+		LastTerm:    n.log.lastTerm(),
+		Durable:     n.log.durable,
+		Commit:      n.log.commit,
+		Applied:     n.log.applied,
+		TimerStart:  n.timer.start,
+		TimerEnd:    n.timer.end,
+		Base:        n.log.base,
+		BaseTerm:    n.log.baseTerm,
+		Runs:        append([]TermRun(nil), n.log.runs...),
+		Config:      n.config.Clone(),
+		ConfigIndex: n.log.config().index,
+		Snapshot:    n.log.snapshot,
+		TransferTo:  n.handing.to,
 	}
+	s.Snapshot.Config = s.Snapshot.Config.Clone()
 	switch n.role {
 	case PreCandidate, Candidate:
 		for k, b := range n.ballots {
 			if b != ballotSilent {
-				s.Votes = append(s.Votes, Vote{From: n.voters[k], Granted: b == ballotGranted})
+				s.Votes = append(s.Votes, Vote{From: n.members[k], Granted: b == ballotGranted})
 			}
 		}
 	case Leader:
+		s.LeaseEnd = n.leaseEnd()
+		if n.change != nil {
+			target := n.change.next.Clone()
+			s.Target = &target
+		}
 		for k := range n.peers {
 			p := &n.peers[k]
 			s.Peers = append(s.Peers, Progress{
 				ID: p.id, Next: p.next, Match: p.match,
-				Inflight: p.flight.count, Probing: p.probing, LastAck: p.lastAck,
+				Inflight: p.flight.count, Flow: p.flow, LastAck: p.lastAck,
+				SnapshotIndex: p.snap.meta.Index, SnapshotOffset: p.snap.offset,
 			})
 		}
 	}

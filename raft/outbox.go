@@ -8,15 +8,21 @@ type outbox struct {
 	messages  []Message
 	afterSync []Message
 
+	chunks  []SnapshotChunk
+	install *Install
+
+	configured Index // entry of the configuration reported last
+
 	// writes are the Readys on their way to the disk, oldest first; sync is the
 	// number of the newest. durable is the hard state that has arrived there.
 	writes  []write
 	sync    uint64
 	durable HardState
 
-	// Two sets of events take turns: the caller reads one while the other fills.
+	// Two sets of these take turns: the caller reads one while the other fills.
 	events, eventsOut []Event
 	ids, idsOut       []NodeID // what Event.Nodes points into
+	reads, readsOut   []Read
 
 	appends       slab[AppendEntries]
 	appendReplies slab[AppendEntriesReply]
@@ -79,7 +85,7 @@ func (n *Node) send(m Message) { n.out.messages = append(n.out.messages, m) }
 // sendWhenStored lets m leave once the current term and vote, and the log up
 // to index, are on stable storage.
 func (n *Node) sendWhenStored(m Message, index Index) {
-	if n.out.durable == n.hard && index <= n.log.durable {
+	if n.out.durable == n.hard && index <= n.log.durable || n.cfg.Unsafe.Has(UnsafeAckBeforeFsync) {
 		n.send(m)
 		return
 	}
@@ -113,10 +119,13 @@ func (n *Node) stop(err error) { n.err = err }
 // HasReady reports whether [Node.Ready] has something to say.
 func (n *Node) HasReady() bool {
 	if n.err != nil || len(n.out.messages) > 0 || len(n.out.afterSync) > 0 || len(n.out.events) > 0 ||
-		n.hard != n.stored || n.log.offered < n.log.last || n.mayHandCommitted() {
+		len(n.out.reads) > 0 || len(n.out.chunks) > 0 || n.out.install != nil || n.hard != n.stored || n.log.offered < n.log.last || n.mayHandCommitted() {
 		return true
 	}
 	if n.role == Leader {
+		if n.owesRound() {
+			return true
+		}
 		for k := range n.peers {
 			if n.owesAppend(&n.peers[k]) {
 				return true
@@ -129,6 +138,9 @@ func (n *Node) HasReady() bool {
 // Ready takes what the caller now owes the node.
 func (n *Node) Ready() Ready {
 	if n.role == Leader && n.err == nil {
+		if n.owesRound() {
+			n.beginRound()
+		}
 		for k := range n.peers {
 			n.sendAppends(&n.peers[k])
 		}
@@ -148,7 +160,9 @@ func (n *Node) Ready() Ready {
 	}
 	r.Messages = handOut(&n.out.messages)
 	r.AfterSync = handOut(&n.out.afterSync)
-	r.Events = n.out.events
+	r.Chunks, n.out.chunks = n.out.chunks, nil
+	r.Reads, r.Events = n.out.reads, n.out.events
+	n.out.reads, n.out.readsOut = n.out.readsOut[:0], n.out.reads
 	n.out.events, n.out.eventsOut = n.out.eventsOut[:0], n.out.events
 	n.out.ids, n.out.idsOut = n.out.idsOut[:0], n.out.ids
 	return r
@@ -165,7 +179,8 @@ func (n *Node) handWrites(r *Ready) {
 		r.Entries = n.log.unoffered()
 		n.log.offered = n.log.last
 	}
-	if r.State == nil && r.Entries == nil {
+	r.Install, n.out.install = n.out.install, nil
+	if r.State == nil && r.Entries == nil && r.Install == nil {
 		return
 	}
 	n.out.sync++
@@ -206,7 +221,7 @@ func (n *Node) Persisted(now Time, sync uint64) {
 // after a restart takes a bounded piece of memory.
 func (n *Node) mayHandCommitted() bool {
 	l := n.log
-	if l.handed == l.commit {
+	if l.handed >= l.commit { // above it in a loose log that was cut
 		return false
 	}
 	return l.handed+1 >= l.first || l.handed == l.applied

@@ -1,13 +1,14 @@
 package raft
 
-// peer is what a leader knows of one follower (Figure 2: nextIndex and
+// peer is what a leader knows of one other server (Figure 2: nextIndex and
 // matchIndex, "volatile state on leaders").
 //
-// A peer is either probed or replicated to. Probing looks for the point where
-// the logs agree: one AppendEntries at a time, next stays where it is until
-// the follower answers. Replicating is optimistic: every AppendEntries moves
-// next behind what it carries, and more follow without waiting for answers
-// (thesis §10.2.1's pipelining). A refusal leads back to probing.
+// Probing looks for the point where the logs agree: one AppendEntries at a
+// time, next stays where it is until the follower answers. Replicating is
+// optimistic: every AppendEntries moves next behind what it carries, and more
+// follow without waiting for answers (thesis §10.2.1's pipelining). A refusal
+// leads back to probing. When what the peer needs next is dropped from the log,
+// it is sent the snapshot, a chunk at a time (§7), and probed behind it.
 //
 // match < next ≤ last+1 always holds.
 type peer struct {
@@ -15,33 +16,58 @@ type peer struct {
 	next  Index // nextIndex: the next entry to send
 	match Index // matchIndex: the follower's durable log agrees up to here
 
-	probing bool
-	asked   bool // a probe is under way
-
-	flight flight
+	flow   Flow
+	asked  bool     // probing: an AppendEntries is under way
+	flight flight   // replicating
+	snap   transmit // sending a snapshot
 
 	// told is the highest commit index the follower can know of if all that was
 	// sent to it arrived.
 	told Index
-	beat bool // a heartbeat is due
+	beat bool // an AppendEntries is due, whatever there is to send
 
-	lastAck Time
+	lastAck Time   // when it last answered in this term
+	round   uint64 // the newest round it answered
+}
+
+// transmit is how far a snapshot has been sent to a peer.
+type transmit struct {
+	meta   SnapshotMeta
+	offset int64 // all before it has arrived
+	asked  bool  // the chunk at offset is under way
+	size   int   // of that chunk
+	at     Time  // when it left
+}
+
+// begin forgets what was known of the peer: this node leads since now, or the
+// peer joins.
+func (p *peer) begin(next Index, now Time) {
+	p.match, p.told, p.beat, p.lastAck, p.round = 0, 0, false, now, 0
+	p.probe(next)
 }
 
 // probe starts looking for the point of agreement at next. What was under way
 // is of no more interest.
 func (p *peer) probe(next Index) {
 	p.next = max(next, p.match+1)
-	p.probing = true
+	p.flow = FlowProbe
 	p.asked = false
 	p.told = min(p.told, p.next-1)
 	p.flight.clear()
+	p.snap = transmit{}
 }
 
 // replicate ends the search: the logs agree up to next-1.
 func (p *peer) replicate() {
-	p.probing = false
+	p.flow = FlowReplicate
 	p.asked = false
+}
+
+// transmit starts to send the snapshot that meta speaks of.
+func (p *peer) transmit(meta SnapshotMeta) {
+	p.flow = FlowSnapshot
+	p.flight.clear()
+	p.snap = transmit{meta: meta}
 }
 
 // acked takes note that the follower's durable log agrees up to match.

@@ -1,17 +1,54 @@
 package raft
 
-// majority is how many of n servers make a decision: more than half (§5.2).
+// Majorities (§5.2), and while a configuration is joint the two that a decision
+// needs (§6).
+
+// majority is how many of n servers make a decision: more than half.
 func majority(n int) int { return n/2 + 1 }
 
-// quorumIndex returns the highest index that a majority has reached, given
-// every server's. It sorts its argument.
-func quorumIndex(reached []Index) Index {
-	for i := 1; i < len(reached); i++ { // insertion sort: a cluster is a handful
-		for k := i; k > 0 && reached[k-1] < reached[k]; k-- {
-			reached[k-1], reached[k] = reached[k], reached[k-1]
+// count is anything servers advance in: an index, a round, a time.
+type count interface{ ~uint64 | ~int64 }
+
+// quorumReached returns the highest value that a majority of c's voters has
+// reached, while c is joint a majority of each of the two sets. reached tells a
+// server's value; scratch has room for as many as there are.
+func quorumReached[T count](c *Configuration, scratch []T, reached func(NodeID) T) T {
+	at := majorityReached(c.Voters, scratch, reached)
+	if c.Joint() {
+		at = min(at, majorityReached(c.VotersOld, scratch, reached))
+	}
+	return at
+}
+
+func majorityReached[T count](ids []NodeID, scratch []T, reached func(NodeID) T) T {
+	values := scratch[:0]
+	for _, id := range ids {
+		v := reached(id)
+		k := len(values)
+		values = append(values, v)
+		for k > 0 && values[k-1] < v { // insertion sort: a cluster is a handful
+			values[k] = values[k-1]
+			k--
+		}
+		values[k] = v
+	}
+	return values[majority(len(ids))-1]
+}
+
+// quorumOf reports whether a majority of c's voters, while it is joint of each
+// of the two sets, says yes.
+func quorumOf(c *Configuration, yes func(NodeID) bool) bool {
+	return majorityOf(c.Voters, yes) && (!c.Joint() || majorityOf(c.VotersOld, yes))
+}
+
+func majorityOf(ids []NodeID, yes func(NodeID) bool) bool {
+	n := 0
+	for _, id := range ids {
+		if yes(id) {
+			n++
 		}
 	}
-	return reached[majority(len(reached))-1]
+	return n >= majority(len(ids))
 }
 
 // ballot is what a voter answered.
@@ -22,14 +59,3 @@ const (
 	ballotRefused
 	ballotGranted
 )
-
-// voteWon reports whether a majority of the voters granted.
-func voteWon(ballots []ballot) bool {
-	granted := 0
-	for _, b := range ballots {
-		if b == ballotGranted {
-			granted++
-		}
-	}
-	return granted >= majority(len(ballots))
-}

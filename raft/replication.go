@@ -10,30 +10,34 @@ func (n *Node) handleAppendEntries(m *Message, a *AppendEntries) {
 		n.refuseAppend(m, a, Event{Reason: ReasonOldTerm})
 		return
 	}
-	// A leader of the current term: whoever stood against it gives up (§5.2).
-	if n.role != Follower || n.leader != m.From {
-		n.becomeFollower(m.Term, m.From)
-	}
-	n.heardAt = n.now
-	n.startElectionTimer()
+	n.followLeader(m)
 
-	// 2. Refuse unless the log has the entry before the new ones.
-	prevTerm, ok := n.log.term(a.PrevLogIndex)
-	switch {
-	case !ok:
-		n.refuseAppend(m, a, Event{Reason: ReasonLogShort, Own: n.log.last})
-		return
-	case prevTerm != a.PrevLogTerm:
-		n.refuseAppend(m, a, Event{Reason: ReasonLogConflict, OwnTerm: prevTerm})
-		return
+	// 2. Refuse unless the log has the entry before the new ones. What a snapshot
+	// stands for is committed, so the logs agree there (Leader Completeness, §5.4).
+	entries, lastNew := a.Entries, a.PrevLogIndex+Index(len(a.Entries))
+	if a.PrevLogIndex < n.log.base {
+		entries = entries[min(n.log.base-a.PrevLogIndex, Index(len(entries))):]
+	} else {
+		prevTerm, ok := n.log.term(a.PrevLogIndex)
+		switch {
+		case !ok:
+			n.refuseAppend(m, a, Event{Reason: ReasonLogShort, Own: n.log.last})
+			return
+		case prevTerm != a.PrevLogTerm && !n.cfg.Unsafe.Has(UnsafeSkipLogCheck):
+			n.refuseAppend(m, a, Event{Reason: ReasonLogConflict, OwnTerm: prevTerm})
+			return
+		}
 	}
 	// 3. and 4. Delete what conflicts, append what is new.
-	n.takeEntries(m.From, a.Entries)
+	n.takeEntries(m.From, lastNew-Index(len(entries)), entries)
 
 	// 5. Follow the leader's commitIndex, but only as far as the logs are known to
 	// agree: behind the last new entry there may be others' entries still.
-	lastNew := a.PrevLogIndex + Index(len(a.Entries))
-	n.commitTo(min(a.LeaderCommit, lastNew), m.From)
+	if n.cfg.Unsafe.Has(UnsafeCommitUnmatched) {
+		n.commitTo(min(a.LeaderCommit, n.log.last), m.From)
+	} else {
+		n.commitTo(min(a.LeaderCommit, lastNew), m.From)
+	}
 
 	match := lastNew
 	if len(a.Entries) == 0 {
@@ -41,21 +45,36 @@ func (n *Node) handleAppendEntries(m *Message, a *AppendEntries) {
 		match = min(match, n.log.durable)
 	}
 	r := n.out.appendReplies.take()
-	*r = AppendEntriesReply{Success: true, Match: match, PrevLogIndex: a.PrevLogIndex}
+	*r = AppendEntriesReply{Success: true, Match: match, PrevLogIndex: a.PrevLogIndex, Round: a.Round}
 	n.answerLog(m.From, r, match)
+}
+
+// followLeader is what every word of a leader of the current term does: whoever
+// stood against it gives up, and the election timer starts anew (§5.2).
+func (n *Node) followLeader(m *Message) {
+	if n.role != Follower || n.leader != m.From {
+		n.becomeFollower(m.Term, m.From)
+	}
+	n.heardAt = n.now
+	n.startElectionTimer()
 }
 
 // takeEntries brings the log in line with the leader's entries. Only a real
 // conflict deletes anything (§5.3): entries the log has already may be old
 // news, overtaken by more recent ones that follow them.
-func (n *Node) takeEntries(leader NodeID, entries []Entry) {
-	for len(entries) > 0 && n.log.matches(entries[0].Index, entries[0].Term) {
-		entries = entries[1:]
+//
+// prev is the index before the first of them.
+func (n *Node) takeEntries(leader NodeID, prev Index, entries []Entry) {
+	if !n.cfg.Unsafe.Has(UnsafeTruncateAlways) {
+		for len(entries) > 0 && n.log.matches(entries[0].Index, entries[0].Term) {
+			entries = entries[1:]
+			prev++
+		}
+		if len(entries) == 0 {
+			return
+		}
 	}
-	if len(entries) == 0 {
-		return
-	}
-	if first, last := entries[0].Index, n.log.last; first <= last {
+	if first, last := prev+1, n.log.last; first <= last {
 		n.out.truncated(first)
 		oldTerm := n.log.lastTerm()
 		n.log.truncate(first)
@@ -64,7 +83,10 @@ func (n *Node) takeEntries(leader NodeID, entries []Entry) {
 	for _, e := range entries {
 		n.log.append(e)
 	}
-	n.event(Event{Kind: EventAppended, Peer: leader, First: entries[0].Index, Index: n.log.last, LogTerm: n.log.lastTerm()})
+	if len(entries) > 0 {
+		n.event(Event{Kind: EventAppended, Peer: leader, First: entries[0].Index, Index: n.log.last, LogTerm: n.log.lastTerm()})
+	}
+	n.adoptConfig()
 }
 
 // refuseAppend answers with what lets the leader walk back a term at a time
@@ -73,7 +95,7 @@ func (n *Node) refuseAppend(m *Message, a *AppendEntries, why Event) {
 	why.Kind, why.Peer, why.Index, why.LogTerm = EventAppendRefused, m.From, a.PrevLogIndex, a.PrevLogTerm
 	n.event(why)
 	r := n.out.appendReplies.take()
-	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex}
+	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex, Round: a.Round}
 	switch why.Reason {
 	case ReasonLogShort:
 		r.ConflictIndex = n.log.last + 1
@@ -84,13 +106,26 @@ func (n *Node) refuseAppend(m *Message, a *AppendEntries, why Event) {
 	n.answer(m.From, n.hard.Term, r)
 }
 
-// handleAppendEntriesReply learns how far a follower has come.
-func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
+// replying returns the peer that answers this leader in its term, and takes note
+// of the answer; nil when m answers an earlier leader, or is from a server that
+// is in the configuration no more.
+func (n *Node) replying(m *Message, round uint64) *peer {
 	if n.role != Leader || m.Term != n.hard.Term {
-		return // an answer to a leader of an earlier term
+		return nil
 	}
 	p := n.peer(m.From)
-	p.lastAck = n.now
+	if p != nil {
+		n.answered(p, round)
+	}
+	return p
+}
+
+// handleAppendEntriesReply learns how far a follower has come.
+func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
+	p := n.replying(m, r.Round)
+	if p == nil {
+		return
+	}
 	if !r.Success {
 		// One about the term alone was for this node's last reign: it has caught up
 		// with that term since, and leads it.
@@ -99,16 +134,27 @@ func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
 		}
 		return
 	}
-	if p.probing && (r.Match >= p.next-1 || r.PrevLogIndex == p.next-1) {
+	if p.flow == FlowProbe && (r.Match >= p.next-1 || r.PrevLogIndex == p.next-1) {
 		p.replicate()
 	}
 	if r.Match > p.match {
 		p.acked(r.Match)
-		n.advanceCommit()
+		if p.flow == FlowSnapshot && p.next > n.log.base {
+			p.probe(p.next) // it has come so far by itself: a late answer says so
+		}
+		n.progressed(p)
 	}
-	if n.trailsCommit(p) {
+	if n.role == Leader && n.trailsCommit(p) {
 		n.tellSoon()
 	}
+}
+
+// progressed draws the consequences of a higher matchIndex. Afterwards this
+// node may lead no more: the commit may be that of a configuration without it.
+func (n *Node) progressed(p *peer) {
+	n.caughtUp(p)
+	n.handOverTo(p)
+	n.advanceCommit()
 }
 
 // backUp moves nextIndex back after a refusal (§5.3). A refusal counts only if
@@ -118,13 +164,15 @@ func (n *Node) handleAppendEntriesReply(m *Message, r *AppendEntriesReply) {
 func (n *Node) backUp(p *peer, r *AppendEntriesReply) {
 	asked := r.PrevLogIndex
 	switch {
+	case p.flow == FlowSnapshot:
+		return // it is not asked about the log
 	case asked == p.next-1:
 		if asked <= p.match {
 			// The follower has lost what it had acknowledged: its disk was wiped. It
 			// starts over, and no longer counts for what it lost.
 			p.match = 0
 		}
-	case p.probing || asked <= p.match || asked >= p.next:
+	case p.flow != FlowReplicate || asked <= p.match || asked >= p.next:
 		return
 	}
 	p.probe(min(n.agreementBelow(r), asked))
@@ -135,7 +183,7 @@ func (n *Node) backUp(p *peer, r *AppendEntriesReply) {
 // leader's own last entry of the conflicting term if it has that term, else at
 // the follower's first of it. One step a term, not one an entry (§5.3).
 func (n *Node) agreementBelow(r *AppendEntriesReply) Index {
-	if r.ConflictTerm == 0 {
+	if r.ConflictTerm == 0 || r.PrevLogIndex <= n.log.base {
 		return r.ConflictIndex
 	}
 	k := n.log.lastUpTo(r.PrevLogIndex, r.ConflictTerm)
@@ -150,14 +198,17 @@ func (n *Node) agreementBelow(r *AppendEntriesReply) Index {
 // follower that missed one refuses, and the loss is repaired within a
 // heartbeat.
 func (n *Node) heartbeat() {
+	n.beginRound()
 	for k := range n.peers {
 		n.peers[k].beat = true
 	}
 	n.startHeartbeatTimer()
+	n.checkNewcomers()
+	n.handOver()
 }
 
-// startHeartbeatTimer starts the wait for the next heartbeat. A cluster of one
-// has nobody to send it to.
+// startHeartbeatTimer starts the wait for the next heartbeat. A leader without
+// peers has nobody to send it to.
 func (n *Node) startHeartbeatTimer() {
 	n.timer = timer{start: n.now, end: Never}
 	if len(n.peers) > 0 {
@@ -165,14 +216,19 @@ func (n *Node) startHeartbeatTimer() {
 	}
 }
 
-// owesAppend reports whether an AppendEntries is to be sent to p now.
+// owesAppend reports whether something is to be sent to p now.
 func (n *Node) owesAppend(p *peer) bool {
-	return p.beat || n.maySendEntries(p) || n.owesCommit(p)
+	return p.beat || n.maySend(p) || n.owesCommit(p)
 }
 
-// maySendEntries reports whether entries wait for p and may leave.
-func (n *Node) maySendEntries(p *peer) bool {
-	if p.probing {
+// maySend reports whether entries, a probe or a chunk wait for p and may leave.
+func (n *Node) maySend(p *peer) bool {
+	switch {
+	case p.flow == FlowSnapshot:
+		return !p.snap.asked
+	case p.next <= n.log.base:
+		return true
+	case p.flow == FlowProbe:
 		return !p.asked
 	}
 	return p.next <= n.log.last && !p.flight.full(n.cfg.MaxInflightBytes)
@@ -185,7 +241,7 @@ func (n *Node) owesCommit(p *peer) bool { return n.telling && n.trailsCommit(p) 
 // committed. While entries are under way to it, that does not count: more will
 // follow them, or their answers will bring us here again.
 func (n *Node) trailsCommit(p *peer) bool {
-	return !p.probing && p.flight.count == 0 && min(n.log.commit, p.next-1) > p.told
+	return p.flow == FlowReplicate && p.flight.count == 0 && min(n.log.commit, p.next-1) > p.told
 }
 
 // tellSoon has followers told of a commit after Config.TellCommitAfter, by an
@@ -202,7 +258,16 @@ func (n *Node) tellSoon() {
 // sendAppends sends p all it is owed. It runs when a Ready is taken, not when
 // entries are proposed, so entries that came together travel together.
 func (n *Node) sendAppends(p *peer) {
-	for n.maySendEntries(p) {
+	if p.next <= n.log.base && p.flow != FlowSnapshot {
+		// What it needs is dropped: the snapshot stands for it (§7).
+		p.transmit(n.log.snapshot)
+		n.event(Event{Kind: EventSnapshotSent, Peer: p.id, Index: p.snap.meta.Index, LogTerm: p.snap.meta.Term})
+	}
+	if p.flow == FlowSnapshot {
+		n.sendChunk(p)
+		return
+	}
+	for n.maySend(p) {
 		var entries []Entry
 		var bytes int
 		var stored bool
@@ -214,8 +279,8 @@ func (n *Node) sendAppends(p *peer) {
 				return
 			}
 		}
-		n.sendAppend(p, entries)
-		if p.probing {
+		n.sendAppend(p, p.next-1, entries)
+		if p.flow == FlowProbe {
 			p.asked = true
 			return
 		}
@@ -226,15 +291,17 @@ func (n *Node) sendAppends(p *peer) {
 		}
 	}
 	if p.beat || n.owesCommit(p) {
-		n.sendAppend(p, nil)
+		n.sendAppend(p, p.next-1, nil)
 	}
 }
 
-// sendAppend sends one AppendEntries from next on.
-func (n *Node) sendAppend(p *peer, entries []Entry) {
-	prev := p.next - 1
+// sendAppend sends one AppendEntries, from behind prev on.
+func (n *Node) sendAppend(p *peer, prev Index, entries []Entry) {
 	a := n.out.appends.take()
-	*a = AppendEntries{PrevLogIndex: prev, PrevLogTerm: n.log.mustTerm(prev), Entries: entries, LeaderCommit: n.log.commit}
+	*a = AppendEntries{Entries: entries, LeaderCommit: n.log.commit, Round: n.reads.round}
+	if prev > 0 {
+		a.PrevLogIndex, a.PrevLogTerm = prev, n.log.mustTerm(prev)
+	}
 	p.told = max(p.told, min(n.log.commit, prev+Index(len(entries))))
 	p.beat = false
 	n.send(Message{From: n.cfg.ID, To: p.id, Term: n.hard.Term, Body: a})

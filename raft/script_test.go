@@ -168,11 +168,7 @@ func (s *script) logs() {
 
 func (s *script) peers(id raft.NodeID) {
 	for _, p := range s.c.node(id).Status().Peers {
-		state := "replicating"
-		if p.Probing {
-			state = "probing"
-		}
-		s.c.say("%v match %d next %d under way %d %s", p.ID, p.Match, p.Next, p.Inflight, state)
+		s.c.say("%v match %d next %d under way %d %v", p.ID, p.Match, p.Next, p.Inflight, p.Flow)
 	}
 }
 

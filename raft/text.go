@@ -12,21 +12,18 @@ import (
 // String is like "S1 -> S3 t7 append prev 43/7 entries 44/7..46/7 commit 43".
 func (m Message) String() string {
 	body := "nothing"
-	switch b := m.Body.(type) {
-	case *RequestVote:
-		body = b.String()
-	case *RequestVoteReply:
-		body = b.String()
-	case *AppendEntries:
-		body = b.String()
-	case *AppendEntriesReply:
+	if b, ok := m.Body.(fmt.Stringer); ok {
 		body = b.String()
 	}
 	return fmt.Sprintf("%v -> %v t%d %s", m.From, m.To, m.Term, body)
 }
 
-// String is like "vote? log 43/7", "prevote? log 43/7".
+// String is like "vote? log 43/7", "prevote? log 43/7" or, of a candidate that
+// was told to stand, "vote? log 43/7 transfer".
 func (v *RequestVote) String() string {
+	if v.Transfer {
+		return fmt.Sprintf("%s? log %d/%d transfer", ballotName(v.PreVote), v.LastLogIndex, v.LastLogTerm)
+	}
 	return fmt.Sprintf("%s? log %d/%d", ballotName(v.PreVote), v.LastLogIndex, v.LastLogTerm)
 }
 
@@ -60,6 +57,36 @@ func (r *AppendEntriesReply) String() string {
 		return fmt.Sprintf("refused after %d", r.PrevLogIndex)
 	}
 	return fmt.Sprintf("refused after %d short %d", r.PrevLogIndex, r.ConflictIndex)
+}
+
+// String is like "snapshot 40/7 bytes 0..1023", the last chunk's ends with "done".
+func (s *InstallSnapshot) String() string {
+	text := fmt.Sprintf("snapshot %d/%d bytes %d..%d", s.Meta.Index, s.Meta.Term, s.Offset, s.Offset+int64(len(s.Data)))
+	if s.Done {
+		text += " done"
+	}
+	return text
+}
+
+// String is like "snapshot 40 want 1024 after 0", "snapshot 40 done".
+func (r *InstallSnapshotReply) String() string {
+	if r.Done {
+		return fmt.Sprintf("snapshot %d done", r.Index)
+	}
+	return fmt.Sprintf("snapshot %d want %d after %d", r.Index, r.Next, r.Offset)
+}
+
+func (*TimeoutNow) String() string { return "timeout now" }
+
+// String is like "read? 12".
+func (r *ReadIndex) String() string { return fmt.Sprintf("read? %d", r.ID) }
+
+// String is like "read 12 at 43".
+func (r *ReadIndexReply) String() string { return fmt.Sprintf("read %d at %d", r.ID, r.Index) }
+
+// String is like "40/7 of S1 S2 S3".
+func (m SnapshotMeta) String() string {
+	return fmt.Sprintf("%d/%d of %v", m.Index, m.Term, m.Config)
 }
 
 // String is like "44/7 command", "44/7 noop".
@@ -106,6 +133,40 @@ func (k EventKind) String() string {
 		return "committed"
 	case EventCommitHeld:
 		return "commit-held"
+	case EventConfigured:
+		return "configured"
+	case EventConfigCommitted:
+		return "config-committed"
+	case EventCatchingUp:
+		return "catching-up"
+	case EventCaughtUp:
+		return "caught-up"
+	case EventChangeDropped:
+		return "change-dropped"
+	case EventSteppedDown:
+		return "stepped-down"
+	case EventTransferStarted:
+		return "transfer-started"
+	case EventTransferSent:
+		return "transfer-sent"
+	case EventTransferFailed:
+		return "transfer-failed"
+	case EventSnapshotTaken:
+		return "snapshot-taken"
+	case EventCompacted:
+		return "compacted"
+	case EventSnapshotSent:
+		return "snapshot-sent"
+	case EventSnapshotDone:
+		return "snapshot-done"
+	case EventSnapshotReceived:
+		return "snapshot-received"
+	case EventSnapshotInstalled:
+		return "snapshot-installed"
+	case EventReadConfirmed:
+		return "read-confirmed"
+	case EventLeaseRead:
+		return "lease-read"
 	}
 	return "event(" + strconv.Itoa(int(k)) + ")"
 }
@@ -124,8 +185,16 @@ func (r Reason) String() string {
 		return "log-short"
 	case ReasonLogConflict:
 		return "log-conflict"
-	case ReasonUnknownNode:
-		return "unknown-node"
+	case ReasonLeaderHeard:
+		return "leader-heard"
+	case ReasonQuorumLost:
+		return "quorum-lost"
+	case ReasonRemoved:
+		return "removed"
+	case ReasonTooSlow:
+		return "too-slow"
+	case ReasonLeadershipLost:
+		return "leadership-lost"
 	}
 	return "reason(" + strconv.Itoa(int(r)) + ")"
 }
@@ -144,7 +213,10 @@ func (e Event) details() string {
 		}
 		return fmt.Sprintf(" %v", e.Role)
 	case EventTimeout:
-		if e.Forced {
+		switch {
+		case e.Forced && e.Peer != 0:
+			return fmt.Sprintf(" forced by %v", e.Peer)
+		case e.Forced:
 			return " forced"
 		}
 		return fmt.Sprintf(" after %.1fms", float64(e.Span)/1e6)
@@ -176,6 +248,43 @@ func (e Event) details() string {
 		return fmt.Sprintf(" %s on%s", e.span(), nodeList(e.Nodes))
 	case EventCommitHeld:
 		return fmt.Sprintf(" %d/%d on%s", e.Index, e.LogTerm, nodeList(e.Nodes))
+	case EventConfigured:
+		if e.Reverted {
+			return fmt.Sprintf(" back to %d: %v", e.Index, e.Config)
+		}
+		return fmt.Sprintf(" %d: %v", e.Index, e.Config)
+	case EventConfigCommitted:
+		return fmt.Sprintf(" %d: %v", e.Index, e.Config)
+	case EventCatchingUp:
+		return fmt.Sprintf("%s for %v", nodeList(e.Nodes), e.Config)
+	case EventCaughtUp:
+		return fmt.Sprintf(" %v at %d in %.1fms", e.Peer, e.Index, float64(e.Span)/1e6)
+	case EventChangeDropped:
+		return fmt.Sprintf(" to %v because %v%s", e.Config, e.Reason, nodeList(e.Nodes))
+	case EventSteppedDown:
+		if e.Reason == ReasonQuorumLost {
+			return fmt.Sprintf(" because %v, heard%s", e.Reason, nodeList(e.Nodes))
+		}
+		return fmt.Sprintf(" because %v", e.Reason)
+	case EventTransferStarted, EventTransferSent, EventTransferFailed:
+		return fmt.Sprintf(" %v", e.Peer)
+	case EventSnapshotTaken, EventCompacted:
+		return fmt.Sprintf(" %d/%d", e.Index, e.LogTerm)
+	case EventSnapshotSent:
+		return fmt.Sprintf(" %d/%d to %v", e.Index, e.LogTerm, e.Peer)
+	case EventSnapshotDone:
+		return fmt.Sprintf(" %d at %v", e.Index, e.Peer)
+	case EventSnapshotReceived:
+		return fmt.Sprintf(" %d/%d from %v", e.Index, e.LogTerm, e.Peer)
+	case EventSnapshotInstalled:
+		if e.Granted {
+			return fmt.Sprintf(" %d/%d from %v, log kept", e.Index, e.LogTerm, e.Peer)
+		}
+		return fmt.Sprintf(" %d/%d from %v, log dropped", e.Index, e.LogTerm, e.Peer)
+	case EventReadConfirmed:
+		return fmt.Sprintf(" at %d by%s", e.Index, nodeList(e.Nodes))
+	case EventLeaseRead:
+		return fmt.Sprintf(" at %d for %.1fms still", e.Index, float64(e.Span)/1e6)
 	}
 	return ""
 }
@@ -183,7 +292,7 @@ func (e Event) details() string {
 // reasonDetails says what the reason names beside itself.
 func (e Event) reasonDetails() string {
 	switch e.Reason {
-	case ReasonVoted, ReasonLeaderKnown:
+	case ReasonVoted, ReasonLeaderKnown, ReasonLeaderHeard:
 		return fmt.Sprintf(" %v", e.Other)
 	case ReasonLogNewer:
 		return fmt.Sprintf(" own %d/%d theirs %d/%d", e.Own, e.OwnTerm, e.Index, e.LogTerm)

@@ -95,11 +95,6 @@ type HardState struct {
 	Vote NodeID
 }
 
-// Configuration is the set of servers a decision counts over (§6).
-type Configuration struct {
-	Voters []NodeID // ascending
-}
-
 // TermRun is a stretch of consecutive entries of one term: the entries from
 // First up to the next run's First, or to the end of the log. A log as a list
 // of runs is a few dozen bytes however long it is.
@@ -108,12 +103,27 @@ type TermRun struct {
 	Term  Term
 }
 
-// Storage gives back entries that were persisted and that the Node no longer
-// keeps in memory. It is called while the Node runs, so it must be quick.
+// SnapshotMeta says what a snapshot stands for (§7): the state after all
+// entries up to and including Index, whose term is Term, were applied, and the
+// newest configuration up to there. Index 0 is no snapshot.
+type SnapshotMeta struct {
+	Index  Index
+	Term   Term
+	Config Configuration
+}
+
+// Storage gives back what was persisted and the Node does not keep in memory.
+// It is called while the Node runs, so it must be quick.
 type Storage interface {
 	// Entries returns the entries lo ≤ index < hi in order: at least the first
 	// of them, then as many as fit into maxBytes of Data.
 	Entries(lo, hi Index, maxBytes int) ([]Entry, error)
+
+	// SnapshotChunk returns the bytes of the snapshot of index from offset on: at
+	// least one and at most maxBytes, unless offset is its end, and whether they
+	// are its last. The error wraps [ErrNoSnapshot] when there is no such snapshot
+	// any more, because a newer one took its place.
+	SnapshotChunk(index Index, offset int64, maxBytes int) (data []byte, done bool, err error)
 }
 
 // Message is one RPC or one answer on its way (Figure 2).
@@ -123,14 +133,18 @@ type Message struct {
 	Body     Body
 }
 
-// Body is the content of a Message: *RequestVote, *RequestVoteReply,
-// *AppendEntries or *AppendEntriesReply.
+// Body is the content of a Message: *RequestVote, *AppendEntries,
+// *InstallSnapshot, *ReadIndex, one of their replies, or *TimeoutNow.
 type Body interface{ body() }
 
 // RequestVote asks for a vote (§5.2, §5.4.1), or with PreVote whether a vote
 // would be given (thesis §9.6).
 type RequestVote struct {
-	PreVote      bool
+	PreVote bool
+	// Transfer says that the candidate was told to stand, by the leader that hands
+	// over to it (thesis §3.10) or by [Node.Campaign]: that a leader is heard from
+	// is no reason to ignore it (thesis §4.2.3).
+	Transfer     bool
 	LastLogIndex Index
 	LastLogTerm  Term
 }
@@ -148,6 +162,9 @@ type AppendEntries struct {
 	PrevLogTerm  Term
 	Entries      []Entry
 	LeaderCommit Index
+	// Round numbers the leader's newest wish to know that it still leads; whoever
+	// answers repeats it (thesis §6.4).
+	Round uint64
 }
 
 // AppendEntriesReply answers an AppendEntries (§5.3).
@@ -166,9 +183,54 @@ type AppendEntriesReply struct {
 	PrevLogIndex  Index
 	ConflictTerm  Term
 	ConflictIndex Index
+	Round         uint64 // the request's
 }
 
-func (*RequestVote) body()        {}
-func (*RequestVoteReply) body()   {}
-func (*AppendEntries) body()      {}
-func (*AppendEntriesReply) body() {}
+// InstallSnapshot carries one chunk of a snapshot to a follower that lags
+// behind the leader's log (Figure 13): the bytes from Offset on.
+type InstallSnapshot struct {
+	Meta   SnapshotMeta // LastIncludedIndex, LastIncludedTerm, LastConfig
+	Offset int64
+	Data   []byte
+	Done   bool // these are the last bytes
+	Round  uint64
+}
+
+// InstallSnapshotReply answers an InstallSnapshot. Index and Offset echo the
+// request's. Next is the offset the follower wants next; a follower that has
+// all the snapshot stands for, because it was the last chunk or it never
+// needed it, says Done.
+type InstallSnapshotReply struct {
+	Index  Index
+	Offset int64
+	Next   int64
+	Done   bool
+	Round  uint64
+}
+
+// TimeoutNow tells the receiver to stand for election at once: the leader
+// hands over to it (thesis §3.10).
+type TimeoutNow struct{}
+
+// ReadIndex asks the leader, on behalf of a follower's clients, for an index
+// that a read has to wait for (thesis §6.4).
+type ReadIndex struct {
+	ID uint64 // the follower's number for it
+}
+
+// ReadIndexReply answers a ReadIndex: reads that came before it was asked may
+// be served once the state machine has applied Index.
+type ReadIndexReply struct {
+	ID    uint64
+	Index Index
+}
+
+func (*RequestVote) body()          {}
+func (*RequestVoteReply) body()     {}
+func (*AppendEntries) body()        {}
+func (*AppendEntriesReply) body()   {}
+func (*InstallSnapshot) body()      {}
+func (*InstallSnapshotReply) body() {}
+func (*TimeoutNow) body()           {}
+func (*ReadIndex) body()            {}
+func (*ReadIndexReply) body()       {}

@@ -10,15 +10,19 @@ func (c *Config) fill() error {
 	if c.ID == 0 {
 		return errors.New("raft: a node's ID starts at 1")
 	}
-	member := false
-	for k, id := range c.Members.Voters {
-		if id == 0 || k > 0 && id <= c.Members.Voters[k-1] {
-			return fmt.Errorf("raft: voters %v are not ascending from 1", c.Members.Voters)
+	if len(c.Members.Voters) > 0 {
+		if err := c.Members.Validate(); err != nil {
+			return fmt.Errorf("raft: the cluster's configuration: %w", err)
 		}
-		member = member || id == c.ID
+		if !c.Members.Has(c.ID) {
+			return fmt.Errorf("raft: %v is not in the cluster's configuration %v", c.ID, c.Members)
+		}
 	}
-	if !member {
-		return fmt.Errorf("raft: %v is not among the voters %v", c.ID, c.Members.Voters)
+	if c.Unsafe.Has(UnsafeNoPreVote) {
+		c.PreVote = false
+	}
+	if c.Unsafe.Has(UnsafeNoCheckQuorum) {
+		c.CheckQuorum = false
 	}
 	if c.Heartbeat <= 0 || c.ElectionMin <= c.Heartbeat || c.ElectionMax < c.ElectionMin {
 		return fmt.Errorf("raft: heartbeat %d ns, election timeout %d to %d ns: must be positive and in this order",
@@ -27,7 +31,7 @@ func (c *Config) fill() error {
 	if c.TellCommitAfter < 0 {
 		return fmt.Errorf("raft: TellCommitAfter is %d ns, less than 0", c.TellCommitAfter)
 	}
-	c.Members.Voters = append([]NodeID(nil), c.Members.Voters...)
+	c.Members = c.Members.Clone()
 	for _, d := range []struct {
 		name  string
 		field *int
@@ -36,6 +40,7 @@ func (c *Config) fill() error {
 		{"MaxAppendBytes", &c.MaxAppendBytes, 1 << 20},
 		{"MaxInflight", &c.MaxInflight, 64},
 		{"MaxInflightBytes", &c.MaxInflightBytes, 8 << 20},
+		{"MaxChunkBytes", &c.MaxChunkBytes, 1 << 20},
 		{"MaxCachedBytes", &c.MaxCachedBytes, 16 << 20},
 	} {
 		if *d.field < 0 {
@@ -48,31 +53,52 @@ func (c *Config) fill() error {
 	return nil
 }
 
-// validate checks that a disk's content can be a server's.
-func (r *Restored) validate() error {
-	if len(r.Runs) == 0 {
-		if r.LastIndex != 0 {
-			return fmt.Errorf("raft: a log of %d entries is restored without their terms", r.LastIndex)
+// validate checks that a disk's content can be a server's. A server with unsafe
+// rules may have a log whose terms go back.
+func (r *Restored) validate(loose bool) error {
+	snap := &r.Snapshot
+	if snap.Index == 0 {
+		if r.Base != 0 {
+			return fmt.Errorf("raft: the restored log starts behind entry %d, and no snapshot stands for those before", r.Base)
 		}
-		return nil
+	} else if err := snap.Config.Validate(); err != nil {
+		return fmt.Errorf("raft: the restored snapshot of entry %d: its configuration: %w", snap.Index, err)
 	}
+	switch {
+	case (snap.Index == 0) != (snap.Term == 0):
+		return fmt.Errorf("raft: the restored snapshot is of entry %d of term %d", snap.Index, snap.Term)
+	case (r.Base == 0) != (r.BaseTerm == 0):
+		return fmt.Errorf("raft: the restored log starts behind entry %d of term %d", r.Base, r.BaseTerm)
+	case r.Base > snap.Index:
+		return fmt.Errorf("raft: the restored log starts behind entry %d, the snapshot ends at %d", r.Base, snap.Index)
+	case r.LastIndex < snap.Index:
+		return fmt.Errorf("raft: the restored log ends at entry %d, the snapshot at %d", r.LastIndex, snap.Index)
+	case len(r.Runs) == 0 && r.LastIndex != r.Base:
+		return fmt.Errorf("raft: a log from entry %d to %d is restored without its terms", r.Base+1, r.LastIndex)
+	}
+	index, term := r.Base, r.BaseTerm
 	for k, run := range r.Runs {
 		switch {
-		case k == 0 && run.First != 1:
-			return fmt.Errorf("raft: the restored log starts at entry %d", run.First)
-		case k == 0 && run.Term == 0:
-			return errors.New("raft: the restored log starts in term 0")
-		case k > 0 && (run.First <= r.Runs[k-1].First || run.Term <= r.Runs[k-1].Term):
-			return fmt.Errorf("raft: in the restored log, term %d from entry %d on follows term %d from entry %d on",
-				run.Term, run.First, r.Runs[k-1].Term, r.Runs[k-1].First)
+		case run.Term == 0, k == 0 && run.First != r.Base+1, k > 0 && run.First <= index,
+			k == 0 && run.Term < term && !loose, k > 0 && run.Term <= term && !loose:
+			return fmt.Errorf("raft: in the restored log, term %d from entry %d on follows term %d at entry %d", run.Term, run.First, term, index)
+		case run.First > r.LastIndex:
+			return fmt.Errorf("raft: the restored log ends at entry %d, but its term %d starts at %d", r.LastIndex, run.Term, run.First)
+		case run.Term > r.HardState.Term:
+			return fmt.Errorf("raft: the restored log has entries of term %d, currentTerm is %d", run.Term, r.HardState.Term)
 		}
+		index, term = run.First, run.Term
 	}
-	last := r.Runs[len(r.Runs)-1]
-	if last.First > r.LastIndex {
-		return fmt.Errorf("raft: the restored log ends at entry %d, but its term %d starts at %d", r.LastIndex, last.Term, last.First)
+	if snap.Term > r.HardState.Term {
+		return fmt.Errorf("raft: the restored snapshot is of term %d, currentTerm is %d", snap.Term, r.HardState.Term)
 	}
-	if last.Term > r.HardState.Term {
-		return fmt.Errorf("raft: the restored log ends in term %d, currentTerm is %d", last.Term, r.HardState.Term)
+	for k, e := range r.Configs {
+		if e.Index <= r.Base || e.Index > r.LastIndex || k > 0 && e.Index <= r.Configs[k-1].Index {
+			return fmt.Errorf("raft: the configuration in entry %d is not in the restored log, entries %d to %d", e.Index, r.Base+1, r.LastIndex)
+		}
+		if _, err := DecodeConfiguration(e.Data); err != nil {
+			return fmt.Errorf("raft: entry %d of the restored log: %w", e.Index, err)
+		}
 	}
 	return nil
 }
@@ -99,6 +125,12 @@ func (n *Node) validate(m *Message) error {
 		return n.validateAppend(m, body)
 	case *AppendEntriesReply:
 		return n.validateAppendReply(m, body)
+	case *InstallSnapshot:
+		return n.validateSnapshot(m, body)
+	case *InstallSnapshotReply:
+		return n.validateSnapshotReply(m, body)
+	case *TimeoutNow, *ReadIndex, *ReadIndexReply:
+		return validateTerm(m, false)
 	}
 	return broken(m, "a body of type %T", m.Body)
 }
@@ -129,20 +161,31 @@ func (n *Node) validateAppend(m *Message, a *AppendEntries) error {
 	index, term := a.PrevLogIndex, a.PrevLogTerm
 	for k := range a.Entries {
 		e := &a.Entries[k]
-		if e.Index != index+1 || e.Term < term || e.Term == 0 {
+		if e.Index != index+1 || e.Term < term && !n.log.loose || e.Term == 0 {
 			return broken(m, "entry %d of term %d follows entry %d of term %d", e.Index, e.Term, index, term)
+		}
+		if e.Kind == EntryConfig {
+			if _, err := DecodeConfiguration(e.Data); err != nil {
+				return broken(m, "entry %d: %v", e.Index, err)
+			}
 		}
 		index, term = e.Index, e.Term
 	}
 	switch {
 	case term > m.Term:
 		return broken(m, "a leader of term %d has an entry of term %d", m.Term, term)
-	case n.role == Leader && m.Term == n.hard.Term && n.voter(m.From) >= 0:
-		return broken(m, "%v leads term %d, there is one leader a term (§5.2)", n.cfg.ID, m.Term)
-	case m.Term >= n.hard.Term && n.voter(m.From) >= 0:
+	case m.Term >= n.hard.Term && !n.log.loose:
 		if err := n.validateCommitted(m, a); err != nil {
 			return err
 		}
+	}
+	return n.validateLeader(m)
+}
+
+// validateLeader checks that nobody else leads this leader's term.
+func (n *Node) validateLeader(m *Message) error {
+	if n.role == Leader && m.Term == n.hard.Term {
+		return broken(m, "%v leads term %d, there is one leader a term (§5.2)", n.cfg.ID, m.Term)
 	}
 	return validateTerm(m, false)
 }
@@ -150,13 +193,16 @@ func (n *Node) validateAppend(m *Message, a *AppendEntries) error {
 // validateCommitted checks that a leader has what is committed here (Leader
 // Completeness, §5.4): its entries must not replace any of it.
 func (n *Node) validateCommitted(m *Message, a *AppendEntries) error {
-	if a.PrevLogIndex >= n.log.commit || !n.log.matches(a.PrevLogIndex, a.PrevLogTerm) {
+	if a.PrevLogIndex >= n.log.base && !n.log.matches(a.PrevLogIndex, a.PrevLogTerm) {
 		return nil
 	}
 	for k := range a.Entries {
 		e := &a.Entries[k]
 		if e.Index > n.log.commit {
 			break
+		}
+		if e.Index <= n.log.base {
+			continue
 		}
 		if own := n.log.mustTerm(e.Index); own != e.Term {
 			return broken(m, "entry %d of term %d is committed here, it has term %d there", e.Index, own, e.Term)
@@ -173,6 +219,29 @@ func (n *Node) validateAppendReply(m *Message, r *AppendEntriesReply) error {
 		case !r.Success && r.PrevLogIndex == 0 && r.ConflictIndex != 0:
 			return broken(m, "nothing precedes the first entry, so nothing can be missing")
 		}
+	}
+	return validateTerm(m, false)
+}
+
+func (n *Node) validateSnapshot(m *Message, s *InstallSnapshot) error {
+	switch {
+	case s.Meta.Index == 0 || s.Meta.Term == 0 || s.Meta.Term > m.Term:
+		return broken(m, "a snapshot of entry %d of term %d", s.Meta.Index, s.Meta.Term)
+	case s.Offset < 0:
+		return broken(m, "an offset of %d", s.Offset)
+	}
+	if err := s.Meta.Config.Validate(); err != nil {
+		return broken(m, "its configuration: %v", err)
+	}
+	return n.validateLeader(m)
+}
+
+func (n *Node) validateSnapshotReply(m *Message, r *InstallSnapshotReply) error {
+	if r.Offset < 0 || r.Next < 0 {
+		return broken(m, "offsets %d and %d", r.Offset, r.Next)
+	}
+	if n.role == Leader && m.Term == n.hard.Term && r.Index > n.log.last {
+		return broken(m, "it speaks of entries behind the leader's last, %d", n.log.last)
 	}
 	return validateTerm(m, false)
 }
