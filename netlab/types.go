@@ -31,12 +31,30 @@ type Status struct {
 	Timing     Timing       `json:"timing"`
 	Partition  [][]int      `json:"partition"` // [] when whole
 	Unsafe     []string     `json:"unsafe"`
-	Nodes      []NodeStatus `json:"nodes"`               // ascending by ID
-	Links      []LinkStatus `json:"links"`               // ascending by From, To
+	Nodes      []NodeStatus `json:"nodes"` // ascending by ID
+	Links      []LinkStatus `json:"links"` // ascending by From, To
+	Config     ConfigStatus `json:"config"`
 	Load       *LoadStatus  `json:"load,omitempty"`      // while background writes run
 	LoadLast   *LoadStatus  `json:"load_last,omitempty"` // how those came out that ran last
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"` // the status includes all events up to this id
+}
+
+// ConfigStatus is the newest configuration the leader has, or the node of the
+// highest term while there is none (§6).
+type ConfigStatus struct {
+	Index     uint64        `json:"index"` // of its entry; 0 is the one the lab began with
+	Committed bool          `json:"committed"`
+	Voters    []int         `json:"voters"`     // C_new while joint
+	VotersOld []int         `json:"voters_old"` // C_old while joint, else []
+	Learners  []int         `json:"learners"`
+	Target    *TargetStatus `json:"target,omitempty"` // what learners are caught up for
+}
+
+// TargetStatus is a configuration the leader prepares (thesis §4.2.1).
+type TargetStatus struct {
+	Voters   []int `json:"voters"`
+	Learners []int `json:"learners"`
 }
 
 // ClockStatus is the lab clock.
@@ -52,6 +70,10 @@ type Timing struct {
 	ElectionMinNS int64 `json:"election_min_ns"`
 	ElectionMaxNS int64 `json:"election_max_ns"`
 	PreVote       bool  `json:"pre_vote"`
+	CheckQuorum   bool  `json:"check_quorum"`
+	IgnoreVotes   bool  `json:"ignore_votes"` // the §6 rule: who hears a leader ignores requests for votes
+	Transfer      bool  `json:"transfer"`
+	SnapshotBytes int64 `json:"snapshot_bytes"` // log size at which a node takes a snapshot; 0 is never
 }
 
 // The states of a node's process.
@@ -89,6 +111,8 @@ type NodeStatus struct {
 	Voters        []int  `json:"voters"`
 	VotersOld     []int  `json:"voters_old"`
 	Learners      []int  `json:"learners"`
+	ConfigIndex   uint64 `json:"config_index"` // of the entry these are of; 0 at the start
+	FirstIndex    uint64 `json:"first_index"`  // the log's first entry; more than 1 once a snapshot stands for those before
 	RaftAddr      string `json:"raft_addr"`
 	ClientAddr    string `json:"client_addr"`
 
@@ -97,8 +121,13 @@ type NodeStatus struct {
 	TimerStartNS int64        `json:"timer_start_ns"` // lab time; a leader's is its heartbeat timer
 	TimerEndNS   int64        `json:"timer_end_ns"`   // 0 when no timer runs
 	Votes        []VoteStatus `json:"votes,omitempty"`
-	Peers        []PeerStatus `json:"peers,omitempty"` // a leader's
-	Pending      int          `json:"pending"`         // clients' requests waiting at this node
+	Peers        []PeerStatus `json:"peers,omitempty"`        // a leader's
+	Pending      int          `json:"pending"`                // clients' requests waiting at this node
+	TransferTo   int          `json:"transfer_to,omitempty"`  // whom a leader is handing over to
+	LeaseEndNS   int64        `json:"lease_end_ns,omitempty"` // lab time until which a leader may read on its lease
+	SteppedDown  string       `json:"stepped_down,omitempty"` // why it gave up the leadership of its term: quorum, removed
+	SnapshotSize int64        `json:"snapshot_bytes,omitempty"`
+	Snapshotting bool         `json:"snapshotting,omitempty"`
 	DataBytes    int64        `json:"data_bytes"`
 	SinceNS      int64        `json:"since_ns"`       // lab time at which Role and Term were taken
 	StateNS      int64        `json:"state_ns"`       // lab time at which State was taken: killed at, up since
@@ -127,7 +156,11 @@ type PeerStatus struct {
 	Match     uint64 `json:"match"`
 	Inflight  int    `json:"inflight"`
 	Probing   bool   `json:"probing"`
+	Flow      string `json:"flow"` // probe, replicate, snapshot
 	LastAckNS int64  `json:"last_ack_ns"`
+
+	SnapshotIndex  uint64 `json:"snapshot_index,omitempty"`  // of the snapshot it is sent
+	SnapshotOffset int64  `json:"snapshot_offset,omitempty"` // bytes of it that have arrived
 }
 
 // LinkStatus is one directed link, what is set on it and what it did. Cut tells
@@ -182,6 +215,10 @@ const (
 	EventTruncate  = "truncate"  // entries were deleted by a leader's
 	EventRefuse    = "refuse"    // an append was refused, a leader walks back
 	EventCommit    = "commit"    // a commit index moved, or could not (§5.4.2)
+	EventConfig    = "config"    // a configuration took effect, committed, or was given up (§6)
+	EventSnapshot  = "snapshot"  // a snapshot was taken, sent, installed (§7)
+	EventTransfer  = "transfer"  // a leadership was handed over, or not (thesis §3.10)
+	EventRead      = "read"      // reads were confirmed (thesis §6.4)
 	EventProcess   = "process"   // a process started, ended, was paused
 	EventFault     = "fault"     // the network was changed
 	EventClock     = "clock"     // the lab clock was held, released, set to another rate
@@ -206,7 +243,15 @@ type Event struct {
 	Rule   string    `json:"rule,omitempty"`  // the rule of Raft behind it, with its section
 	Line   string    `json:"line,omitempty"`  // the command line that caused it
 	Minor  bool      `json:"minor,omitempty"` // routine: an append, a follower's commit; views fold these
+	// Config tells that entry Index holds a configuration and of which sort: ConfigJoint or ConfigSimple.
+	Config string `json:"config,omitempty"`
 }
+
+// The sorts of configurations.
+const (
+	ConfigJoint  = "joint"  // C_old,new: both majorities count (§6)
+	ConfigSimple = "simple" // one set of voters
+)
 
 // Frame is one message in the network. All times are lab time in nanoseconds,
 // taken by the network on one clock.
@@ -215,7 +260,7 @@ type Frame struct {
 	From      int    `json:"from"`
 	To        int    `json:"to"`
 	Number    uint64 `json:"number"` // on its link, from 1
-	Kind      string `json:"kind"`   // vote, vote-reply, prevote, prevote-reply, append, append-reply, heartbeat
+	Kind      string `json:"kind"`   // as wire.Kind names it: vote, vote-reply, prevote, prevote-reply, append, append-reply, heartbeat, snapshot, …
 	Term      uint64 `json:"term"`
 	Bytes     int    `json:"bytes"`
 	LeftNS    int64  `json:"left_ns"`
@@ -235,6 +280,14 @@ type Frame struct {
 	Match     uint64 `json:"match,omitempty"`
 	LastIndex uint64 `json:"last_index,omitempty"`
 	LastTerm  uint64 `json:"last_term,omitempty"`
+
+	// Of a chunk of a snapshot (PrevIndex and PrevTerm are the last entry the
+	// snapshot stands for) where its bytes belong, how many they are, and whether
+	// they are the last; of its answer where the next ones belong and whether the
+	// follower has all of it.
+	Offset int64 `json:"offset,omitempty"`
+	Data   int   `json:"data_bytes,omitempty"`
+	Done   bool  `json:"done,omitempty"`
 }
 
 // Log is a node's log, or a part of it.
@@ -246,6 +299,10 @@ type Log struct {
 	Commit     uint64     `json:"commit"`
 	Source     string     `json:"source"` // node, or disk for a node that is dead or paused
 	Entries    []LogEntry `json:"entries"`
+
+	Base          uint64 `json:"base"`           // the log holds the entries behind it; 0 until some are dropped
+	SnapshotIndex uint64 `json:"snapshot_index"` // of the snapshot that stands for those up to Base, and maybe more; 0 for none
+	SnapshotTerm  uint64 `json:"snapshot_term"`
 }
 
 // LogEntry is one entry of a log.
@@ -272,26 +329,32 @@ type DumpPair struct {
 
 // Config is what a lab is made with. Two labs with equal Config are the same lab.
 type Config struct {
-	Nodes       int              `json:"nodes"`
-	Profile     string           `json:"profile"` // lan or classroom; already expanded into the fields below
-	Heartbeat   time.Duration    `json:"heartbeat"`
-	ElectionMin time.Duration    `json:"election_min"`
-	ElectionMax time.Duration    `json:"election_max"`
-	Delay       time.Duration    `json:"delay"`  // of every link at the start
-	Jitter      time.Duration    `json:"jitter"` // of every link at the start
-	PreVote     bool             `json:"pre_vote"`
-	Speed       float64          `json:"speed"`
-	Seed        uint64           `json:"seed"`              // 0: draw one
-	Preload     map[int][]uint64 `json:"preload,omitempty"` // the terms of each node's log
-	Terms       map[int]uint64   `json:"terms,omitempty"`   // a node's currentTerm, when more than its last entry's
-	Listen      string           `json:"listen,omitempty"`  // also serve the control API here, with a token
+	Nodes       int           `json:"nodes"`
+	Profile     string        `json:"profile"` // lan or classroom; already expanded into the fields below
+	Heartbeat   time.Duration `json:"heartbeat"`
+	ElectionMin time.Duration `json:"election_min"`
+	ElectionMax time.Duration `json:"election_max"`
+	Delay       time.Duration `json:"delay"`  // of every link at the start
+	Jitter      time.Duration `json:"jitter"` // of every link at the start
+	PreVote     bool          `json:"pre_vote"`
+	CheckQuorum bool          `json:"check_quorum"`
+	IgnoreVotes bool          `json:"ignore_votes"`
+	Transfer    bool          `json:"transfer"`
+	Unsafe      []string      `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
+	// SnapshotBytes is how large a node's log may grow before it takes a snapshot; 0 is never.
+	SnapshotBytes int64            `json:"snapshot_bytes"`
+	Speed         float64          `json:"speed"`
+	Seed          uint64           `json:"seed"`              // 0: draw one
+	Preload       map[int][]uint64 `json:"preload,omitempty"` // the terms of each node's log
+	Terms         map[int]uint64   `json:"terms,omitempty"`   // a node's currentTerm, when more than its last entry's
+	Listen        string           `json:"listen,omitempty"`  // also serve the control API here, with a token
 }
 
 // Op is one thing asked of a lab. Which fields count depends on Verb; words for
 // nodes (3, S3, leader, followers, dead, random, all) and links ("1 2", "1 to 2",
 // "1", "all") are resolved by the lab when it acts.
 type Op struct {
-	Verb    string        `json:"verb"` // kill restart pause resume wipe elect partition cut slow lose heal hold release speed load note
+	Verb    string        `json:"verb"` // kill restart pause resume wipe elect add remove members transfer snapshot partition cut slow lose heal hold release speed load note
 	Nodes   []string      `json:"nodes,omitempty"`
 	Sides   [][]string    `json:"sides,omitempty"` // partition
 	Links   []string      `json:"links,omitempty"` // cut, slow, lose, heal: the words of LINKS
@@ -300,6 +363,9 @@ type Op struct {
 	Loss    float64       `json:"loss,omitempty"`    // share, 0 to 1
 	Rate    float64       `json:"rate,omitempty"`    // speed; load: operations/s
 	All     bool          `json:"all,omitempty"`     // heal --all: delays and losses too
+	Learner bool          `json:"learner,omitempty"` // add: without a vote
+	NoWait  bool          `json:"no_wait,omitempty"` // add, remove, members: return when the change has begun
+	Timeout time.Duration `json:"timeout,omitempty"` // add, remove, members, transfer: lab time to wait for the change; 0 is 30 s
 	Clients int           `json:"clients,omitempty"` // load
 	Keys    int           `json:"keys,omitempty"`    // load
 	For     time.Duration `json:"for,omitempty"`     // load, lab time; 0 is until stopped
@@ -323,7 +389,7 @@ type KVOp struct {
 	Value   string        `json:"value,omitempty"`
 	Old     string        `json:"old,omitempty"`
 	Node    string        `json:"node,omitempty"` // ask this node; a follower sends a write on to its leader
-	Read    string        `json:"read,omitempty"` // get: log (default) or stale
+	Read    string        `json:"read,omitempty"` // get: log (default), index, lease or stale
 	Timeout time.Duration `json:"timeout"`        // real time
 	Line    string        `json:"line,omitempty"`
 }
@@ -364,6 +430,7 @@ type Update struct {
 	Lab    *LabChange   `json:"lab,omitempty"`
 	Nodes  []NodeStatus `json:"nodes,omitempty"` // replace those of the same id
 	Links  []LinkStatus `json:"links,omitempty"` // replace those of the same ends
+	Gone   []int        `json:"gone,omitempty"`  // nodes that were removed, with all their links
 	Events []Event      `json:"events,omitempty"`
 	Frames []Frame      `json:"frames,omitempty"` // new ones, and again when they arrive or drop
 	Hidden uint64       `json:"hidden,omitempty"` // frames left out since the last update, to keep up
@@ -372,15 +439,17 @@ type Update struct {
 
 // LabChange is the part of Status that is of the lab as a whole.
 type LabChange struct {
-	Term       uint64      `json:"term"`
-	Leader     int         `json:"leader"`
-	Commit     uint64      `json:"commit"`
-	Clock      ClockStatus `json:"clock"`
-	Partition  [][]int     `json:"partition"`
-	Load       *LoadStatus `json:"load,omitempty"`
-	LoadLast   *LoadStatus `json:"load_last,omitempty"`
-	Violations []Violation `json:"violations"`
-	LastEvent  uint64      `json:"last_event"`
+	Term       uint64       `json:"term"`
+	Leader     int          `json:"leader"`
+	Commit     uint64       `json:"commit"`
+	Quorum     int          `json:"quorum"`
+	Config     ConfigStatus `json:"config"`
+	Clock      ClockStatus  `json:"clock"`
+	Partition  [][]int      `json:"partition"`
+	Load       *LoadStatus  `json:"load,omitempty"`
+	LoadLast   *LoadStatus  `json:"load_last,omitempty"`
+	Violations []Violation  `json:"violations"`
+	LastEvent  uint64       `json:"last_event"`
 }
 
 // Apply folds u into s. It replaces elements and never writes through what u
@@ -392,9 +461,15 @@ func (s *Status) Apply(u Update) {
 		s.Nodes, s.Links = slices.Clone(s.Nodes), slices.Clone(s.Links)
 	}
 	if c := u.Lab; c != nil {
-		s.Term, s.Leader, s.Commit = c.Term, c.Leader, c.Commit
+		s.Term, s.Leader, s.Commit, s.Quorum, s.Config = c.Term, c.Leader, c.Commit, c.Quorum, c.Config
 		s.Clock, s.Partition, s.Load, s.LoadLast = c.Clock, c.Partition, c.Load, c.LoadLast
 		s.Violations, s.LastEvent = c.Violations, c.LastEvent
+	}
+	if len(u.Gone) > 0 {
+		s.Nodes = slices.DeleteFunc(s.Nodes, func(n NodeStatus) bool { return slices.Contains(u.Gone, n.ID) })
+		s.Links = slices.DeleteFunc(s.Links, func(l LinkStatus) bool {
+			return slices.Contains(u.Gone, l.From) || slices.Contains(u.Gone, l.To)
+		})
 	}
 	for _, n := range u.Nodes {
 		i, found := slices.BinarySearchFunc(s.Nodes, n.ID, func(m NodeStatus, id int) int { return cmp.Compare(m.ID, id) })
@@ -440,5 +515,6 @@ type Info struct {
 	Pid     int       `json:"pid"` // of the lab process, 0 when not running
 	Nodes   int       `json:"nodes"`
 	Started time.Time `json:"started"`
-	Note    string    `json:"note,omitempty"` // "its process is gone: stopped without `down`"
+	Unsafe  []string  `json:"unsafe,omitempty"` // the rules of Raft it runs without
+	Note    string    `json:"note,omitempty"`   // "its process is gone: stopped without `down`"
 }

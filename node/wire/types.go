@@ -6,7 +6,7 @@ import (
 )
 
 // Version is spoken in every hello. Two versions do not talk to each other.
-const Version = 1
+const Version = 2
 
 // MaxFrame bounds a frame's length, its 4 length bytes not counted.
 const MaxFrame = 8 << 20
@@ -26,6 +26,12 @@ const (
 	KindAppend       Kind = 14
 	KindAppendReply  Kind = 15
 	KindHeartbeat    Kind = 16
+
+	KindSnapshot       Kind = 17 // InstallSnapshot, one chunk
+	KindSnapshotReply  Kind = 18
+	KindTimeoutNow     Kind = 19
+	KindReadIndex      Kind = 20
+	KindReadIndexReply Kind = 21
 
 	// Clients.
 	KindRequest Kind = 30
@@ -88,12 +94,24 @@ const (
 	ReadLog Read = 0
 	// ReadStale reads what the asked node has applied, whoever leads.
 	ReadStale Read = 1
+	// ReadIndex reads what the asked node has applied once that is as new as
+	// anything committed when the request came: linearizable, and without an entry
+	// in the log. A follower asks its leader.
+	ReadIndex Read = 2
+	// ReadLease is ReadIndex without asking a majority, for as long as the leader's
+	// lease holds: linearizable if no node's clock runs much faster than the
+	// leader's (thesis §6.4.1). Only a leader serves it.
+	ReadLease Read = 3
 )
 
 // Request is one operation of a client. Session, Seq and Acked make a retry
 // harmless (thesis §6.3): the state machine applies a (Session, Seq) once and
 // repeats its answer until the client says, with Acked, that it has the
 // answers of all up to that number. A get needs no session.
+//
+// Since, which counts with Seq 1 only, is an index that was applied before the
+// client opened its session: a session that is opened again after it was
+// forgotten is told from a new one by it.
 type Request struct {
 	ID      uint64 // on the connection; the reply repeats it
 	Op      Op
@@ -101,6 +119,7 @@ type Request struct {
 	Session uint64
 	Seq     uint64 // from 1
 	Acked   uint64
+	Since   raft.Index
 	Key     []byte
 	Value   []byte // put: the value; cas: the new one
 	Old     []byte // cas
@@ -124,7 +143,9 @@ const (
 	// CodeUnknown: the node lost its leadership, or stops, and cannot say whether
 	// the operation will be applied. A retry of the same (Session, Seq) is safe.
 	CodeUnknown Code = 5
-	// CodeNoSession: the state machine does not know Session (any more) and Seq is not its first.
+	// CodeNoSession: the state machine does not know Session (any more), and the
+	// command is not its first, or may be a repeated first. It was not applied now;
+	// Index is where that was found, for the Since of another session.
 	CodeNoSession Code = 6
 )
 
@@ -166,16 +187,28 @@ type Configure struct {
 	ElectionMin raft.Duration `msgpack:"election_min"`
 	ElectionMax raft.Duration `msgpack:"election_max"`
 	PreVote     bool          `msgpack:"pre_vote"`
-	Seed        uint64        `msgpack:"seed"`
-	Clock       clock.Setting `msgpack:"clock"`
-	Token       string        `msgpack:"token"` // expected in the hello of Raft links
+	CheckQuorum bool          `msgpack:"check_quorum"`
+	IgnoreVotes bool          `msgpack:"ignore_votes"`
+	Transfer    bool          `msgpack:"transfer"`
+	Unsafe      []string      `msgpack:"unsafe"` // raft.UnsafeRule names
+	// Bootstrap are the voters of the cluster's first configuration, the same for
+	// all it started with; none for a node that joins a cluster that runs.
+	Bootstrap []raft.NodeID `msgpack:"bootstrap"`
+	// SnapshotBytes is how large the log may grow before a snapshot is taken; 0 is never.
+	SnapshotBytes int64         `msgpack:"snapshot_bytes"`
+	Seed          uint64        `msgpack:"seed"`
+	Clock         clock.Setting `msgpack:"clock"`
+	Token         string        `msgpack:"token"` // expected in the hello of Raft links
 }
 
 // Order is what a lab asks of a node.
 type Order struct {
-	Verb string     `msgpack:"verb"` // OrderElect, OrderLog, OrderDump
+	Verb string     `msgpack:"verb"` // OrderElect, OrderLog, OrderDump, …
 	From raft.Index `msgpack:"from"` // OrderLog
 	To   raft.Index `msgpack:"to"`   // OrderLog, inclusive; 0 is the last
+
+	Node    raft.NodeID        `msgpack:"node"`    // OrderTransfer: to whom
+	Members raft.Configuration `msgpack:"members"` // OrderMembers: what the cluster is to become; VotersOld is empty
 }
 
 // The orders.
@@ -183,16 +216,28 @@ const (
 	OrderElect = "elect" // time out now
 	OrderLog   = "log"   // entries From..To; as many as fit a frame
 	OrderDump  = "dump"  // the key-value state machine
+
+	// OrderMembers starts a change of the configuration (§6). Its outcome says
+	// whether it has started; how it goes is seen in State.
+	OrderMembers = "members"
+	// OrderTransfer starts handing over the leadership (thesis §3.10).
+	OrderTransfer = "transfer"
+	// OrderSnapshot takes a snapshot of what is applied, drops the log up to there and
+	// answers when it is on disk.
+	OrderSnapshot = "snapshot"
 )
 
 // Outcome answers an Order.
 type Outcome struct {
-	Error     string     `msgpack:"error"` // empty when done
-	LastIndex raft.Index `msgpack:"last_index"`
-	Commit    raft.Index `msgpack:"commit"`
-	Applied   raft.Index `msgpack:"applied"`
-	Entries   []LogEntry `msgpack:"entries"`
-	Pairs     []Pair     `msgpack:"pairs"`
+	Error      string     `msgpack:"error"`       // empty when done
+	FirstIndex raft.Index `msgpack:"first_index"` // the log's first entry; 1 until entries are dropped
+	LastIndex  raft.Index `msgpack:"last_index"`
+	Commit     raft.Index `msgpack:"commit"`
+	Applied    raft.Index `msgpack:"applied"`
+	Entries    []LogEntry `msgpack:"entries"`
+	Pairs      []Pair     `msgpack:"pairs"`
+	Snapshot   raft.Index `msgpack:"snapshot"` // OrderSnapshot: its index
+	Bytes      int64      `msgpack:"bytes"`    // OrderSnapshot: its size
 }
 
 // LogEntry is an entry as people read it.
@@ -224,25 +269,34 @@ type State struct {
 	At raft.Time `msgpack:"at"` // node's lab clock
 	// Held: the node knows that its clock stands. Until release nothing in its
 	// state changes but by an order.
-	Held       bool            `msgpack:"held"`
-	Role       raft.Role       `msgpack:"role"`
-	Term       raft.Term       `msgpack:"term"`
-	Vote       raft.NodeID     `msgpack:"vote"`
-	Leader     raft.NodeID     `msgpack:"leader"`
-	Last       raft.Index      `msgpack:"last"`
-	LastTerm   raft.Term       `msgpack:"last_term"`
-	Durable    raft.Index      `msgpack:"durable"`
-	Commit     raft.Index      `msgpack:"commit"`
-	Applied    raft.Index      `msgpack:"applied"`
-	TimerStart raft.Time       `msgpack:"timer_start"`
-	TimerEnd   raft.Time       `msgpack:"timer_end"`
-	Runs       []raft.TermRun  `msgpack:"runs"` // the newest of the log
-	Votes      []raft.Vote     `msgpack:"votes"`
-	Peers      []raft.Progress `msgpack:"peers"`
-	Voters     []raft.NodeID   `msgpack:"voters"`
-	Pending    int             `msgpack:"pending"`    // clients' requests waiting for their entry to commit
-	DataBytes  int64           `msgpack:"data_bytes"` // on disk
-	Dropped    uint64          `msgpack:"dropped"`    // states never sent because a newer one came
+	Held          bool                `msgpack:"held"`
+	Role          raft.Role           `msgpack:"role"`
+	Term          raft.Term           `msgpack:"term"`
+	Vote          raft.NodeID         `msgpack:"vote"`
+	Leader        raft.NodeID         `msgpack:"leader"`
+	Last          raft.Index          `msgpack:"last"`
+	LastTerm      raft.Term           `msgpack:"last_term"`
+	Durable       raft.Index          `msgpack:"durable"`
+	Commit        raft.Index          `msgpack:"commit"`
+	Applied       raft.Index          `msgpack:"applied"`
+	TimerStart    raft.Time           `msgpack:"timer_start"`
+	TimerEnd      raft.Time           `msgpack:"timer_end"`
+	Runs          []raft.TermRun      `msgpack:"runs"` // the newest of the log
+	Votes         []raft.Vote         `msgpack:"votes"`
+	Peers         []raft.Progress     `msgpack:"peers"`
+	Base          raft.Index          `msgpack:"base"` // the log holds the entries behind it
+	Config        raft.Configuration  `msgpack:"config"`
+	ConfigIndex   raft.Index          `msgpack:"config_index"`
+	Target        *raft.Configuration `msgpack:"target"` // what a leader is catching learners up for
+	TransferTo    raft.NodeID         `msgpack:"transfer_to"`
+	LeaseEnd      raft.Time           `msgpack:"lease_end"`
+	SnapshotIndex raft.Index          `msgpack:"snapshot_index"`
+	SnapshotTerm  raft.Term           `msgpack:"snapshot_term"`
+	SnapshotBytes int64               `msgpack:"snapshot_bytes"` // the newest snapshot's size
+	Snapshotting  bool                `msgpack:"snapshotting"`   // one is being written
+	Pending       int                 `msgpack:"pending"`        // clients' requests waiting for their entry to commit
+	DataBytes     int64               `msgpack:"data_bytes"`     // on disk
+	Dropped       uint64              `msgpack:"dropped"`        // states never sent because a newer one came
 }
 
 // Fact is a raft.Event, or a stretch of equal ones: appends and commits that
