@@ -13,6 +13,7 @@ type readQueue struct {
 	confirmed uint64 // the newest that a majority has answered
 	begun     []roundBegun
 	leaseFrom Time // when the newest confirmed one began
+	leaseGone bool // somebody was told to stand: the lease is over for this reign
 	waiting   []waitingRead
 }
 
@@ -175,9 +176,10 @@ func (n *Node) answeredRound(id NodeID) uint64 {
 // leaseEnd is until when no other can have been elected: whoever answered the
 // newest confirmed round votes for nobody within the minimum election timeout
 // of it (§6). A tenth is left for clocks that run faster than this one. A leader
-// that hands over has given its lease away (thesis §6.4.1).
+// that has told another to stand has given its lease away, and may not know when
+// the other hears of it (thesis §6.4.1).
 func (n *Node) leaseEnd() Time {
-	if !n.cfg.IgnoreVotes || n.handing.to != 0 || n.reads.confirmed == 0 {
+	if !n.cfg.IgnoreVotes || n.reads.leaseGone || n.reads.confirmed == 0 {
 		return 0
 	}
 	return n.reads.leaseFrom + Time(n.cfg.ElectionMin-n.cfg.ElectionMin/10)

@@ -14,9 +14,9 @@ package raft
 //     durable in order.
 //  4. AfterSync leaves once everything up to and including this Ready is durable
 //     (Figure 2: "updated on stable storage before responding to RPCs").
-//  5. After an Install the state machine is the snapshot's, before anything else
-//     is applied. Committed is applied, in order, each entry once; then
-//     [Node.Applied] says how far.
+//  5. After an Install the state machine is made the snapshot's, before anything
+//     else is applied. Committed is applied, in order, each entry once.
+//     [Node.Applied] says how far the state machine is, its snapshot included.
 //  6. Reads whose Index is applied are answered.
 //
 // State and Entries of one Ready are written State first, so that a torn write

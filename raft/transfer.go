@@ -64,10 +64,16 @@ func (n *Node) handOver() {
 	if p.match < n.log.last {
 		return
 	}
-	n.send(Message{From: n.cfg.ID, To: p.id, Term: n.hard.Term, Body: &TimeoutNow{}})
-	if !n.handing.told {
-		n.handing.told = true
-		n.event(Event{Kind: EventTransferSent, Peer: p.id})
+	first := !n.handing.told
+	n.handing.told = true
+	n.tellToStand(p.id, first)
+}
+
+func (n *Node) tellToStand(id NodeID, first bool) {
+	n.reads.leaseGone = true
+	n.send(Message{From: n.cfg.ID, To: id, Term: n.hard.Term, Body: &TimeoutNow{}})
+	if first {
+		n.event(Event{Kind: EventTransferSent, Peer: id})
 	}
 }
 
@@ -90,8 +96,7 @@ func (n *Node) nameSuccessor() {
 			best = p
 		}
 	}
-	n.send(Message{From: n.cfg.ID, To: best.id, Term: n.hard.Term, Body: &TimeoutNow{}})
-	n.event(Event{Kind: EventTransferSent, Peer: best.id})
+	n.tellToStand(best.id, true)
 }
 
 // handleTimeoutNow stands for election because the leader says so.
