@@ -32,7 +32,10 @@ func benchmarkMessages() []struct {
 	for _, entries := range []int{1, 64} {
 		list = append(list, named{fmt.Sprintf("append-%dx290", entries), appendOf(entries, 290)})
 	}
-	return list
+	return append(list, named{"snapshot-64KiB", message(1, 2, 7, &raft.InstallSnapshot{
+		Meta:   raft.SnapshotMeta{Index: 1_000_000, Term: 7, Config: raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4, 5}}},
+		Offset: 64 << 20, Data: make([]byte, 64<<10),
+	})})
 }
 
 func BenchmarkEncode(b *testing.B) {

@@ -15,8 +15,9 @@ import (
 const controlElements = 1
 
 // maxElements bounds the elements of all arrays of a control frame. What is
-// decoded can be larger than its bytes (a fact's map with a single field is ten
-// bytes, the fact itself about 170), so the frame's length alone is no bound.
+// decoded can be larger than its bytes (a fact's map with nothing but an empty
+// configuration is nine bytes, the two in memory about 220), so the frame's
+// length alone is no bound.
 const maxElements = 1 << 18
 
 // controlKind is the kind whose frames carry body, 0 when none does.

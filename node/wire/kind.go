@@ -21,6 +21,16 @@ func (k Kind) String() string {
 		return "append-reply"
 	case KindHeartbeat:
 		return "heartbeat"
+	case KindSnapshot:
+		return "snapshot"
+	case KindSnapshotReply:
+		return "snapshot-reply"
+	case KindTimeoutNow:
+		return "timeout-now"
+	case KindReadIndex:
+		return "read-index"
+	case KindReadIndexReply:
+		return "read-index-reply"
 	case KindRequest:
 		return "request"
 	case KindReply:
@@ -42,7 +52,7 @@ func (k Kind) String() string {
 }
 
 // Raft tells whether a frame of this kind carries a raft.Message.
-func (k Kind) Raft() bool { return k >= KindVote && k <= KindHeartbeat }
+func (k Kind) Raft() bool { return k >= KindVote && k <= KindReadIndexReply }
 
 // Known tells whether there is such an operation.
 func (o Op) Known() bool { return o >= OpPut && o <= OpIncr }
@@ -62,4 +72,22 @@ func (o Op) String() string {
 		return "incr"
 	}
 	return "op(" + strconv.Itoa(int(o)) + ")"
+}
+
+// Known tells whether there is such a way to read.
+func (r Read) Known() bool { return r <= ReadLease }
+
+// String is the way's name on the command line.
+func (r Read) String() string {
+	switch r {
+	case ReadLog:
+		return "log"
+	case ReadStale:
+		return "stale"
+	case ReadIndex:
+		return "index"
+	case ReadLease:
+		return "lease"
+	}
+	return "read(" + strconv.Itoa(int(r)) + ")"
 }

@@ -12,18 +12,26 @@ import (
 // network shows comes before the entries. Entries have no index of their own:
 // they follow PrevLogIndex without a gap (§5.3).
 //
-//	vote, prevote              lastLogIndex lastLogTerm
+//	vote, prevote              lastLogIndex lastLogTerm transfer
 //	vote-reply, prevote-reply  granted
-//	heartbeat                  prevLogIndex prevLogTerm leaderCommit
-//	append                     prevLogIndex prevLogTerm leaderCommit [[term kind data] …]
-//	append-reply               success match prevLogIndex conflictTerm conflictIndex
+//	heartbeat                  prevLogIndex prevLogTerm leaderCommit round
+//	append                     prevLogIndex prevLogTerm leaderCommit round [[term kind data] …]
+//	append-reply               success match prevLogIndex conflictTerm conflictIndex round
+//	timeout-now
+//	read-index                 readID
+//	read-index-reply           readID index
+//
+// The bodies of snapshots are in snapshot.go.
 const (
-	voteElements        = 2
-	voteReplyElements   = 1
-	heartbeatElements   = 3
-	appendElements      = 4
-	appendReplyElements = 5
-	entryElements       = 3
+	voteElements           = 3
+	voteReplyElements      = 1
+	heartbeatElements      = 4
+	appendElements         = 5
+	appendReplyElements    = 6
+	entryElements          = 3
+	timeoutNowElements     = 0
+	readIndexElements      = 1
+	readIndexReplyElements = 2
 )
 
 // KindOf is the kind of the frame that carries this body; 0 for none.
@@ -46,6 +54,16 @@ func KindOf(body raft.Body) Kind {
 		return KindAppend
 	case *raft.AppendEntriesReply:
 		return KindAppendReply
+	case *raft.InstallSnapshot:
+		return KindSnapshot
+	case *raft.InstallSnapshotReply:
+		return KindSnapshotReply
+	case *raft.TimeoutNow:
+		return KindTimeoutNow
+	case *raft.ReadIndex:
+		return KindReadIndex
+	case *raft.ReadIndexReply:
+		return KindReadIndexReply
 	}
 	return 0
 }
@@ -60,6 +78,7 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 		dst = beginFrame(dst, h, voteElements)
 		dst = appendUint(dst, uint64(b.LastLogIndex))
 		dst = appendUint(dst, uint64(b.LastLogTerm))
+		dst = appendBool(dst, b.Transfer)
 	case *raft.RequestVoteReply:
 		dst = beginFrame(dst, h, voteReplyElements)
 		dst = appendBool(dst, b.Granted)
@@ -88,6 +107,25 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 		dst = appendUint(dst, uint64(b.PrevLogIndex))
 		dst = appendUint(dst, uint64(b.ConflictTerm))
 		dst = appendUint(dst, uint64(b.ConflictIndex))
+		dst = appendUint(dst, b.Round)
+	case *raft.InstallSnapshot:
+		var err error
+		if dst, err = appendSnapshot(dst, h, b); err != nil {
+			return dst, err
+		}
+	case *raft.InstallSnapshotReply:
+		var err error
+		if dst, err = appendSnapshotReply(dst, h, b); err != nil {
+			return dst, err
+		}
+	case *raft.TimeoutNow:
+		dst = beginFrame(dst, h, timeoutNowElements)
+	case *raft.ReadIndex:
+		dst = appendUint(beginFrame(dst, h, readIndexElements), b.ID)
+	case *raft.ReadIndexReply:
+		dst = beginFrame(dst, h, readIndexReplyElements)
+		dst = appendUint(dst, b.ID)
+		dst = appendUint(dst, uint64(b.Index))
 	default:
 		return dst, &EncodeError{Reason: fmt.Sprintf("a message with body %T", m.Body)}
 	}
@@ -100,7 +138,8 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 func appendPrevious(dst []byte, b *raft.AppendEntries) []byte {
 	dst = appendUint(dst, uint64(b.PrevLogIndex))
 	dst = appendUint(dst, uint64(b.PrevLogTerm))
-	return appendUint(dst, uint64(b.LeaderCommit))
+	dst = appendUint(dst, uint64(b.LeaderCommit))
+	return appendUint(dst, b.Round)
 }
 
 // checkEntries: the wire derives indexes, so a gap would be lost on it.
@@ -124,8 +163,9 @@ func entriesSize(entries []raft.Entry) int {
 	return n
 }
 
-// DecodeMessage reads a Raft frame. The Data of entries is memory of frame, so
-// the caller gives frame away: it must not be changed afterwards.
+// DecodeMessage reads a Raft frame. The Data of entries and of a snapshot is
+// memory of frame, so the caller gives frame away: it must not be changed
+// afterwards.
 func DecodeMessage(frame []byte) (Header, raft.Message, error) {
 	c := cursor{b: frame}
 	h := c.header()
@@ -137,6 +177,7 @@ func DecodeMessage(frame []byte) (Header, raft.Message, error) {
 			PreVote:      h.Kind == KindPreVote,
 			LastLogIndex: raft.Index(c.uint("lastLogIndex")),
 			LastLogTerm:  raft.Term(c.uint("lastLogTerm")),
+			Transfer:     c.bool("transfer"),
 		}
 	case KindVoteReply, KindPreVoteReply:
 		c.body(voteReplyElements)
@@ -157,7 +198,22 @@ func DecodeMessage(frame []byte) (Header, raft.Message, error) {
 			PrevLogIndex:  raft.Index(c.uint("prevLogIndex")),
 			ConflictTerm:  raft.Term(c.uint("conflictTerm")),
 			ConflictIndex: raft.Index(c.uint("conflictIndex")),
+			Round:         c.uint("round"),
 		}
+	case KindSnapshot:
+		m.Body = c.snapshot()
+	case KindSnapshotReply:
+		b := c.snapshotReply()
+		m.Body = &b
+	case KindTimeoutNow:
+		c.body(timeoutNowElements)
+		m.Body = &raft.TimeoutNow{}
+	case KindReadIndex:
+		c.body(readIndexElements)
+		m.Body = &raft.ReadIndex{ID: c.uint("readID")}
+	case KindReadIndexReply:
+		c.body(readIndexReplyElements)
+		m.Body = &raft.ReadIndexReply{ID: c.uint("readID"), Index: raft.Index(c.uint("index"))}
 	default:
 		c.fail("kind", "no message of Raft", 1)
 	}
@@ -173,6 +229,7 @@ func (c *cursor) previous() *raft.AppendEntries {
 		PrevLogIndex: raft.Index(c.uint("prevLogIndex")),
 		PrevLogTerm:  raft.Term(c.uint("prevLogTerm")),
 		LeaderCommit: raft.Index(c.uint("leaderCommit")),
+		Round:        c.uint("round"),
 	}
 }
 
@@ -223,55 +280,4 @@ func (c *cursor) entryCount(prev raft.Index) (n, at int) {
 		c.fail("prevLogIndex", reasonRange, at)
 	}
 	return n, at
-}
-
-// Summary is what a Raft frame says, in short. Which fields count depends on
-// the header's Kind.
-type Summary struct {
-	PrevIndex raft.Index // append, heartbeat; append-reply: the request's
-	PrevTerm  raft.Term  // append, heartbeat
-	Commit    raft.Index // append, heartbeat: leaderCommit
-	Entries   int        // append: how many it carries
-	OK        bool       // replies: granted, success
-	Match     raft.Index // append-reply
-	LastIndex raft.Index // vote, prevote: the candidate's last entry
-	LastTerm  raft.Term  // vote, prevote
-}
-
-// Peek reads what a Raft frame says without reading its entries. It looks at
-// nothing behind the entries' count, so a frame it likes need not decode.
-func Peek(frame []byte) (Header, Summary, error) {
-	c := cursor{b: frame}
-	h := c.header()
-	var s Summary
-	switch h.Kind {
-	case KindVote, KindPreVote:
-		c.body(voteElements)
-		s.LastIndex = raft.Index(c.uint("lastLogIndex"))
-		s.LastTerm = raft.Term(c.uint("lastLogTerm"))
-	case KindVoteReply, KindPreVoteReply:
-		c.body(voteReplyElements)
-		s.OK = c.bool("granted")
-	case KindHeartbeat, KindAppend:
-		s.PrevIndex = raft.Index(c.uint("prevLogIndex"))
-		s.PrevTerm = raft.Term(c.uint("prevLogTerm"))
-		s.Commit = raft.Index(c.uint("leaderCommit"))
-		if h.Kind == KindHeartbeat {
-			c.body(heartbeatElements)
-			break
-		}
-		c.body(appendElements)
-		s.Entries, _ = c.entryCount(s.PrevIndex)
-	case KindAppendReply:
-		c.body(appendReplyElements)
-		s.OK = c.bool("success")
-		s.Match = raft.Index(c.uint("match"))
-		s.PrevIndex = raft.Index(c.uint("prevLogIndex"))
-	default:
-		c.fail("kind", "no message of Raft", 1)
-	}
-	if c.failed {
-		return Header{}, Summary{}, c.err()
-	}
-	return h, s, nil
 }

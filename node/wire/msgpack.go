@@ -311,7 +311,7 @@ func (c *cursor) array(field string) int {
 	return int(n)
 }
 
-// maxDepth bounds how deep values nest in a frame; what is sent nests 4 deep.
+// maxDepth bounds how deep values nest in a frame; what is sent nests 6 deep.
 const maxDepth = 16
 
 // skip moves past one value of any type and returns how many elements the

@@ -5,10 +5,10 @@ import "github.com/raftlab/raftlab/raft"
 // The bodies of clients' frames, after the header, whose ID is the request's.
 // A reply's From and Term are Node and Term.
 //
-//	request  op read session seq acked key value old
+//	request  op read session seq acked since key value old
 //	reply    code index found value leader leaderAddr error
 const (
-	requestElements = 8
+	requestElements = 9
 	replyElements   = 7
 )
 
@@ -22,6 +22,7 @@ func AppendRequest(dst []byte, r *Request) []byte {
 	dst = appendUint(dst, r.Session)
 	dst = appendUint(dst, r.Seq)
 	dst = appendUint(dst, r.Acked)
+	dst = appendUint(dst, uint64(r.Since))
 	dst = appendBytes(dst, r.Key)
 	dst = appendBytes(dst, r.Value)
 	dst = appendBytes(dst, r.Old)
@@ -42,6 +43,7 @@ func DecodeRequest(frame []byte, r *Request) error {
 		Session: c.uint("session"),
 		Seq:     c.uint("seq"),
 		Acked:   c.uint("acked"),
+		Since:   raft.Index(c.uint("since")),
 		Key:     c.bytes("key"),
 		Value:   c.bytes("value"),
 		Old:     c.bytes("old"),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ var yes = []byte{0xc3}
 // The sentences of everything a frame can have wrong with it.
 func TestBadFramesAreRefusedInWords(t *testing.T) {
 	entry := list(u(1), u(1), bin("x"))
+	three := bin(string(raft.Configuration{Voters: []raft.NodeID{1, 2, 3}}.AppendTo(nil)))
 	tests := []struct {
 		name  string
 		frame []byte
@@ -40,28 +42,44 @@ func TestBadFramesAreRefusedInWords(t *testing.T) {
 		{"empty", nil, "frame: the frame ends inside it at byte 0"},
 		{"a map", []byte{0x81, 1, 2}, "frame: not an array at byte 0"},
 		{"half a header", list(u(16), u(1)), "frame: too few elements at byte 0"},
-		{"ends in the header", []byte{0x98, 16, 1, 2, 3, 4, 5, 6, 0xcd, 1}, "heartbeat frame: leaderCommit: the frame ends inside it at byte 8"},
+		{"ends in the header", []byte{0x99, 16, 1, 2, 3, 4, 5, 6, 0xcd, 1, 0}[:10], "heartbeat frame: leaderCommit: the frame ends inside it at byte 8"},
 		{"claims four billion elements", []byte{0xdd, 0xff, 0xff, 0xff, 0xff, 16, 1, 2, 3, 4}, "frame: the frame ends inside it at byte 0"},
 		{"bytes after its end", append(list(head(KindVoteReply, yes)...), 0), "vote-reply frame: bytes after its end at byte 7"},
 		{"kind is a string", list(str("vote"), u(1), u(2), u(3), u(4)), "frame: kind: not an unsigned integer at byte 1"},
 		{"kind too large", list(u(256), u(1), u(2), u(3), u(4)), "frame: kind: out of range at byte 1"},
 		{"kind of nothing", list(head(99)...), "kind(99) frame: kind: no message of Raft at byte 1"},
-		{"negative term", list(u(16), u(1), u(2), u(3), []byte{0xd0, 0xff}, u(1), u(1), u(1)), "heartbeat frame: term: out of range at byte 5"},
-		{"small negative term", list(u(16), u(1), u(2), u(3), []byte{0xff}, u(1), u(1), u(1)), "heartbeat frame: term: not an unsigned integer at byte 5"},
-		{"nil where a number belongs", list(head(KindVote, []byte{0xc0}, u(1))...), "vote frame: lastLogIndex: not an unsigned integer at byte 6"},
+		{"negative term", list(u(16), u(1), u(2), u(3), []byte{0xd0, 0xff}, u(1), u(1), u(1), u(1)), "heartbeat frame: term: out of range at byte 5"},
+		{"small negative term", list(u(16), u(1), u(2), u(3), []byte{0xff}, u(1), u(1), u(1), u(1)), "heartbeat frame: term: not an unsigned integer at byte 5"},
+		{"nil where a number belongs", list(head(KindVote, []byte{0xc0}, u(1), yes)...), "vote frame: lastLogIndex: not an unsigned integer at byte 6"},
 
 		// Bodies.
-		{"vote without a term", list(head(KindVote, u(1))...), "vote frame: too few elements at byte 0"},
+		{"vote without a term", list(head(KindVote, u(1), yes)...), "vote frame: too few elements at byte 0"},
 		{"granted is a number", list(head(KindVoteReply, u(1))...), "vote-reply frame: granted: not a boolean at byte 6"},
-		{"append without entries", list(head(KindAppend, u(1), u(1), u(1), list())...), "append frame: entries: too few elements at byte 9"},
-		{"append with a number for entries", list(head(KindAppend, u(1), u(1), u(1), u(1))...), "append frame: entries: not an array at byte 9"},
-		{"append claims more entries than fit", list(head(KindAppend, u(1), u(1), u(1), append([]byte{0xdc, 0, 9}, entry...))...), "append frame: entries: the frame ends inside it at byte 9"},
-		{"entries at the end of all indexes", list(head(KindAppend, u(math.MaxUint64), u(1), u(1), list(entry))...), "append frame: prevLogIndex: out of range at byte 17"},
-		{"entry of two elements", list(head(KindAppend, u(1), u(1), u(1), list(list(u(1), u(1)), entry, entry))...), "append frame: entry: too few elements at byte 10"},
-		{"entry's data is a string", list(head(KindAppend, u(1), u(1), u(1), list(list(u(1), u(1), str("x"))))...), "append frame: entry's data: not bytes at byte 13"},
-		{"entry's data is longer than the frame", list(head(KindAppend, u(1), u(1), u(1), list(list(u(1), u(1), []byte{0xc6, 0xff, 0xff, 0xff, 0xff})))...), "append frame: entry's data: the frame ends inside it at byte 13"},
-		{"key is a number", list(head(KindRequest, u(1), u(0), u(0), u(0), u(0), u(9), bin(""), bin(""))...), "request frame: key: not bytes at byte 11"},
+		{"append without entries", list(head(KindAppend, u(1), u(1), u(1), u(1), list())...), "append frame: entries: too few elements at byte 10"},
+		{"append with a number for entries", list(head(KindAppend, u(1), u(1), u(1), u(1), u(1))...), "append frame: entries: not an array at byte 10"},
+		{"append claims more entries than fit", list(head(KindAppend, u(1), u(1), u(1), u(1), append([]byte{0xdc, 0, 9}, entry...))...), "append frame: entries: the frame ends inside it at byte 10"},
+		{"entries at the end of all indexes", list(head(KindAppend, u(math.MaxUint64), u(1), u(1), u(1), list(entry))...), "append frame: prevLogIndex: out of range at byte 18"},
+		{"entry of two elements", list(head(KindAppend, u(1), u(1), u(1), u(1), list(list(u(1), u(1)), entry, entry))...), "append frame: entry: too few elements at byte 11"},
+		{"entry's data is a string", list(head(KindAppend, u(1), u(1), u(1), u(1), list(list(u(1), u(1), str("x"))))...), "append frame: entry's data: not bytes at byte 14"},
+		{"entry's data is longer than the frame", list(head(KindAppend, u(1), u(1), u(1), u(1), list(list(u(1), u(1), []byte{0xc6, 0xff, 0xff, 0xff, 0xff})))...), "append frame: entry's data: the frame ends inside it at byte 14"},
+		{"key is a number", list(head(KindRequest, u(1), u(0), u(0), u(0), u(0), u(0), u(9), bin(""), bin(""))...), "request frame: key: not bytes at byte 12"},
 		{"leader's address is bytes", list(head(KindReply, u(1), u(0), yes, bin(""), u(0), bin("x"), str(""))...), "reply frame: leaderAddr: not a string at byte 12"},
+
+		{"snapshot without bytes", list(head(KindSnapshot, u(1), u(1), three, u(0), yes, u(0))...), "snapshot frame: too few elements at byte 0"},
+		{"snapshot of nobody", list(head(KindSnapshot, u(1), u(1), bin(""), u(0), yes, u(0), bin("x"))...), "snapshot frame: lastConfig: not a configuration: 0 bytes do not fit one at byte 8"},
+		{"snapshot of no voter", list(head(KindSnapshot, u(1), u(1), bin("\x00\x00\x00"), u(0), yes, u(0), bin("x"))...), "snapshot frame: lastConfig: not a configuration: no voter is left at byte 8"},
+		{"snapshot of no voter and no entry", list(head(KindSnapshot, u(0), u(0), bin("\x00\x00\x00"), u(0), yes, u(0), bin("x"))...), "snapshot frame: lastConfig: not a configuration: no voter is left at byte 8"},
+		{"snapshot of four billion voters", list(head(KindSnapshot, u(1), u(1), bin("\xff\xff\xff\xff\x0f"), u(0), yes, u(0), bin("x"))...), "snapshot frame: lastConfig: not a configuration: a list of 4294967295 servers in 5 bytes at byte 8"},
+		{"snapshot's configuration is a string", list(head(KindSnapshot, u(1), u(1), str("x"), u(0), yes, u(0), bin("x"))...), "snapshot frame: lastConfig: not bytes at byte 8"},
+		{"snapshot's offset is too large for one", list(head(KindSnapshot, u(1), u(1), three, u(1<<63), yes, u(0), bin("x"))...), "snapshot frame: offset: out of range at byte 16"},
+		{"snapshot's offset is negative", list(head(KindSnapshot, u(1), u(1), three, []byte{0xd0, 0xff}, yes, u(0), bin("x"))...), "snapshot frame: offset: out of range at byte 16"},
+		{"snapshot's bytes are longer than the frame", list(head(KindSnapshot, u(1), u(1), three, u(0), yes, u(0), []byte{0xc6, 0xff, 0xff, 0xff, 0xff})...), "snapshot frame: data: the frame ends inside it at byte 19"},
+		{"snapshot's bytes are a number", list(head(KindSnapshot, u(1), u(1), three, u(0), yes, u(0), u(9))...), "snapshot frame: data: not bytes at byte 19"},
+		{"snapshot-reply wants a negative offset", list(head(KindSnapshotReply, u(1), u(0), []byte{0xd3, 0xff, 0, 0, 0, 0, 0, 0, 0}, yes, u(0))...), "snapshot-reply frame: next: out of range at byte 8"},
+		{"snapshot-reply without a round", list(head(KindSnapshotReply, u(1), u(0), u(0), yes)...), "snapshot-reply frame: too few elements at byte 0"},
+		{"timeout-now with half a header", list(u(uint64(KindTimeoutNow)), u(1), u(2), u(3)), "frame: too few elements at byte 0"},
+		{"read-index of nothing", list(head(KindReadIndex)...), "read-index frame: too few elements at byte 0"},
+		{"read-index-reply without an index", list(head(KindReadIndexReply, u(1))...), "read-index-reply frame: too few elements at byte 0"},
 
 		// Control.
 		{"clock is a number", list(head(KindClock, u(1))...), `clock frame: body: msgpack: unexpected code=1 decoding map length at byte 6`},
@@ -125,7 +143,7 @@ func TestAddedElementsAreSkipped(t *testing.T) {
 		}
 	}
 	entry := list(u(1), u(1), bin("x"), str("new"))
-	_, m, err := DecodeMessage(list(head(KindAppend, u(1), u(1), u(1), list(entry))...))
+	_, m, err := DecodeMessage(list(head(KindAppend, u(1), u(1), u(1), u(1), list(entry))...))
 	if err != nil {
 		t.Fatalf("an entry with an added element: %v", err)
 	}
@@ -146,17 +164,17 @@ func TestAddedFieldsAreSkipped(t *testing.T) {
 
 func TestAnotherVersionIsSaidWhateverFollows(t *testing.T) {
 	for name, frame := range map[string][]byte{
-		"same shape": AppendHello(nil, Header{}, Hello{Version: 2, Role: RoleRaft})[4:],
-		"other rest": list(head(KindHello, u(2), str("raft"), list())...),
-		"no rest":    list(head(KindHello, u(2))...),
+		"same shape": AppendHello(nil, Header{}, Hello{Version: 3, Role: RoleRaft})[4:],
+		"other rest": list(head(KindHello, u(3), str("raft"), list())...),
+		"no rest":    list(head(KindHello, u(3))...),
 	} {
 		_, _, err := DecodeHello(frame)
 		var version *VersionError
-		if !errors.As(err, &version) || version.Theirs != 2 || version.Ours != Version {
+		if !errors.As(err, &version) || version.Theirs != 3 || version.Ours != Version {
 			t.Errorf("%s: %v, want a VersionError", name, err)
 			continue
 		}
-		const want = "the other end speaks version 2 of the wire, this one 1: run the same raftlab on both"
+		const want = "the other end speaks version 3 of the wire, this one 2: run the same raftlab on both"
 		if err.Error() != want {
 			t.Errorf("%s: %q, want %q", name, err, want)
 		}
@@ -199,16 +217,32 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 		{"entries that fit no frame", func() ([]byte, error) {
 			m := message(1, 2, 3, &raft.AppendEntries{Entries: []raft.Entry{{Index: 1, Data: huge}}})
 			return AppendMessage(dst, 1, &m)
+		}, "a frame of 8388627 bytes: the limit is 8388608"},
+		{"a snapshot of nobody", func() ([]byte, error) {
+			m := message(1, 2, 3, &raft.InstallSnapshot{Meta: raft.SnapshotMeta{Index: 1, Term: 1}})
+			return AppendMessage(dst, 1, &m)
+		}, "snapshot frame: its configuration cannot be one: no voter is left"},
+		{"a chunk from before the snapshot", func() ([]byte, error) {
+			m := message(1, 2, 3, &raft.InstallSnapshot{Offset: -1})
+			return AppendMessage(dst, 1, &m)
+		}, "snapshot frame: its offset is -1"},
+		{"a chunk that fits no frame", func() ([]byte, error) {
+			m := message(1, 2, 3, &raft.InstallSnapshot{Data: huge})
+			return AppendMessage(dst, 1, &m)
 		}, "a frame of 8388626 bytes: the limit is 8388608"},
+		{"a chunk wanted from before the snapshot", func() ([]byte, error) {
+			m := message(1, 2, 3, &raft.InstallSnapshotReply{Next: -1})
+			return AppendMessage(dst, 1, &m)
+		}, "snapshot-reply frame: its offsets are 0 and -1"},
 		{"a body of another kind", func() ([]byte, error) { return AppendControl(dst, KindOrder, 1, Report{}) },
 			"order frame: wire.Report is not its body"},
 		{"a body of no kind", func() ([]byte, error) { return AppendControl(dst, 0, 1, "text") },
 			"kind(0) frame: string is not its body"},
 		{"a dump that fits no frame", func() ([]byte, error) {
 			return AppendControl(dst, KindOutcome, 1, Outcome{Pairs: []Pair{{Value: string(huge)}}})
-		}, "a frame of 8388691 bytes: the limit is 8388608"},
+		}, "a frame of 8388721 bytes: the limit is 8388608"},
 		{"lists that are too long", func() ([]byte, error) {
-			return AppendControl(dst, KindReport, 1, Report{State: &State{Voters: make([]raft.NodeID, maxElements+1)}})
+			return AppendControl(dst, KindReport, 1, Report{State: &State{Runs: make([]raft.TermRun, maxElements+1)}})
 		}, "report frame: lists of 262145 elements together: the limit is 262144"},
 	}
 	for _, tt := range tests {
@@ -224,25 +258,39 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
+// summaryOf is what Peek has to say of a message.
+func summaryOf(body raft.Body) Summary {
+	switch b := body.(type) {
+	case *raft.RequestVote:
+		return Summary{LastIndex: b.LastLogIndex, LastTerm: b.LastLogTerm}
+	case *raft.RequestVoteReply:
+		return Summary{OK: b.Granted}
+	case *raft.AppendEntries:
+		return Summary{PrevIndex: b.PrevLogIndex, PrevTerm: b.PrevLogTerm, Commit: b.LeaderCommit, Entries: len(b.Entries)}
+	case *raft.AppendEntriesReply:
+		return Summary{OK: b.Success, Match: b.Match, PrevIndex: b.PrevLogIndex}
+	case *raft.InstallSnapshot:
+		return Summary{PrevIndex: b.Meta.Index, PrevTerm: b.Meta.Term, Offset: b.Offset, Bytes: len(b.Data), Done: b.Done}
+	case *raft.InstallSnapshotReply:
+		s := Summary{PrevIndex: b.Index, Offset: b.Next, OK: b.Done || b.Next > b.Offset, Done: b.Done}
+		if b.Done {
+			s.Match = b.Index
+		}
+		return s
+	case *raft.ReadIndexReply:
+		return Summary{OK: true, Match: b.Index}
+	}
+	return Summary{}
+}
+
 func TestPeekSaysWhatTheMessageSays(t *testing.T) {
 	for _, s := range samples() {
 		m, ok := s.body.(raft.Message)
 		if !ok {
 			continue
 		}
-		var want Summary
-		switch b := m.Body.(type) {
-		case *raft.RequestVote:
-			want = Summary{LastIndex: b.LastLogIndex, LastTerm: b.LastLogTerm}
-		case *raft.RequestVoteReply:
-			want = Summary{OK: b.Granted}
-		case *raft.AppendEntries:
-			want = Summary{PrevIndex: b.PrevLogIndex, PrevTerm: b.PrevLogTerm, Commit: b.LeaderCommit, Entries: len(b.Entries)}
-		case *raft.AppendEntriesReply:
-			want = Summary{OK: b.Success, Match: b.Match, PrevIndex: b.PrevLogIndex}
-		}
 		h, got, err := Peek(encode(t, s)[4:])
-		if err != nil || got != want {
+		if want := summaryOf(m.Body); err != nil || got != want {
 			t.Errorf("%s: Peek = %+v, %v, want %+v", s.name, got, err, want)
 		}
 		if wantHeader := (Header{KindOf(m.Body), m.From, m.To, s.id, m.Term}); h != wantHeader {
@@ -263,14 +311,22 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	requestFrame := AppendRequest(nil, &request)
 	reply := Reply{ID: 1, Index: 7, Value: []byte("v")}
 	replyFrame := AppendReply(nil, &reply)
+	reply2 := message(2, 1, 7, &raft.AppendEntriesReply{Success: true, Match: 1_000_001, PrevLogIndex: 1_000_000, Round: 9})
+	chunk := message(1, 2, 7, &raft.InstallSnapshot{Meta: raft.SnapshotMeta{Index: 9, Term: 1, Config: raft.Configuration{Voters: []raft.NodeID{1, 2, 3}}}, Data: make([]byte, 1<<10)})
+	chunkFrame, err := AppendMessage(nil, 1, &chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, run := range map[string]func(){
-		"AppendMessage": func() { _, _ = AppendMessage(buf, 1, &m) },
-		"PeekHeader":    func() { _, _ = PeekHeader(frame[4:]) },
-		"Peek":          func() { _, _, _ = Peek(frame[4:]) },
-		"AppendRequest": func() { AppendRequest(buf, &request) },
-		"DecodeRequest": func() { _ = DecodeRequest(requestFrame[4:], &request) },
-		"AppendReply":   func() { AppendReply(buf, &reply) },
-		"DecodeReply":   func() { _ = DecodeReply(replyFrame[4:], &reply) },
+		"AppendMessage of a reply": func() { _, _ = AppendMessage(buf, 1, &reply2) },
+		"Peek at a snapshot":       func() { _, _, _ = Peek(chunkFrame[4:]) },
+		"AppendMessage":            func() { _, _ = AppendMessage(buf, 1, &m) },
+		"PeekHeader":               func() { _, _ = PeekHeader(frame[4:]) },
+		"Peek":                     func() { _, _, _ = Peek(frame[4:]) },
+		"AppendRequest":            func() { AppendRequest(buf, &request) },
+		"DecodeRequest":            func() { _ = DecodeRequest(requestFrame[4:], &request) },
+		"AppendReply":              func() { AppendReply(buf, &reply) },
+		"DecodeReply":              func() { _ = DecodeReply(replyFrame[4:], &reply) },
 	} {
 		if n := testing.AllocsPerRun(100, run); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
@@ -298,11 +354,23 @@ func TestKindsHaveNames(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if len(seen) != 16 {
-		t.Errorf("the samples show %d kinds, want all 16", len(seen))
+	if len(seen) != 21 {
+		t.Errorf("the samples show %d kinds, want all 21", len(seen))
 	}
 	if got := Kind(99).String(); got != "kind(99)" {
 		t.Errorf("Kind(99) is %q", got)
+	}
+}
+
+func TestReadsHaveNames(t *testing.T) {
+	want := map[Read]string{ReadLog: "log", ReadStale: "stale", ReadIndex: "index", ReadLease: "lease", 4: "read(4)"}
+	for read, name := range want {
+		if got := read.String(); got != name {
+			t.Errorf("Read(%d) is %q, want %q", uint8(read), got, name)
+		}
+		if got := read.Known(); got != (read <= ReadLease) {
+			t.Errorf("%s: Known() = %v", name, got)
+		}
 	}
 }
 
@@ -332,4 +400,34 @@ func TestControlBodiesAreTheirOwn(t *testing.T) {
 	if o.Verb != OrderDump {
 		t.Errorf("the order became %q when its frame's memory was used again", o.Verb)
 	}
+}
+
+// The frame that takes the most memory to decode for its length: as many facts
+// as one may hold, each of two empty maps.
+func TestWhatAControlFrameDecodesToIsBounded(t *testing.T) {
+	fact := append([]byte{0x81}, append(str("Config"), 0x80)...)
+	body := append([]byte{0x81}, append(str("facts"), appendArray(nil, maxElements)...)...)
+	frame := list(head(KindReport, append(body, bytes.Repeat(fact, maxElements)...))...)
+	if len(frame) > MaxFrame {
+		t.Fatalf("it has %d bytes and would not arrive", len(frame))
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var r Report
+	if _, err := DecodeControl(frame, &r); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if len(r.Facts) != maxElements || r.Facts[0].Config == nil {
+		t.Fatalf("%d facts, the first %+v", len(r.Facts), r.Facts[0])
+	}
+	const most = 96 << 20
+	if took := int64(after.HeapAlloc) - int64(before.HeapAlloc); took > most {
+		t.Errorf("a frame of %d bytes takes %d MiB of memory, want at most %d", len(frame), took>>20, most>>20)
+	} else {
+		t.Logf("a frame of %d MiB takes %d MiB of memory", len(frame)>>20, took>>20)
+	}
+	runtime.KeepAlive(r)
 }

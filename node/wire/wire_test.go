@@ -38,43 +38,65 @@ func samples() []sample {
 	for i := range 20 {
 		run = append(run, raft.Entry{Index: raft.Index(44 + i), Term: 7, Kind: raft.EntryCommand, Data: []byte{byte(i)}})
 	}
+	meta := raft.SnapshotMeta{Index: 43, Term: 6, Config: raft.Configuration{Voters: []raft.NodeID{1, 2, 3}}}
+	joint := raft.SnapshotMeta{Index: 300, Term: 7, Config: raft.Configuration{Voters: []raft.NodeID{1, 2, 300}, VotersOld: []raft.NodeID{1, 2, 3}, Learners: []raft.NodeID{5}}}
 	return []sample{
 		{"hello-raft", 0, helloSample{Header{Kind: KindHello, From: 1, To: 2}, Hello{Version: Version, Role: RoleRaft, Token: "f00dfeed"}}},
 		{"hello-client", 0, helloSample{Header{Kind: KindHello}, Hello{Version: Version, Role: RoleClient}}},
 		{"vote", 9, message(4, 3, 8, &raft.RequestVote{LastLogIndex: 129, LastLogTerm: 7})},
+		{"vote-transfer", 10, message(4, 3, 8, &raft.RequestVote{Transfer: true, LastLogIndex: 129, LastLogTerm: 7})},
 		{"prevote", 8, message(4, 3, 8, &raft.RequestVote{PreVote: true, LastLogIndex: 129, LastLogTerm: 7})},
 		{"vote-reply-yes", 1, message(3, 4, 8, &raft.RequestVoteReply{Granted: true})},
 		{"vote-reply-no", 2, message(3, 4, 8, &raft.RequestVoteReply{})},
 		{"prevote-reply", 3, message(3, 4, 7, &raft.RequestVoteReply{PreVote: true, Granted: true})},
-		{"heartbeat", 300, message(1, 2, 7, &raft.AppendEntries{PrevLogIndex: 43, PrevLogTerm: 7, LeaderCommit: 42})},
+		{"heartbeat", 300, message(1, 2, 7, &raft.AppendEntries{PrevLogIndex: 43, PrevLogTerm: 7, LeaderCommit: 42, Round: 12})},
 		{"heartbeat-of-long-log", math.MaxUint64, message(1, 255, 1<<32, &raft.AppendEntries{PrevLogIndex: 1 << 40, PrevLogTerm: 65536, LeaderCommit: 1<<40 - 1})},
 		{"append-one", 88231, message(1, 3, 7, &raft.AppendEntries{PrevLogIndex: 43, PrevLogTerm: 7, LeaderCommit: 43,
 			Entries: []raft.Entry{{Index: 44, Term: 7, Kind: raft.EntryCommand, Data: []byte("cart=4")}}})},
 		{"append-noop", 5, message(1, 3, 2, &raft.AppendEntries{Entries: []raft.Entry{{Index: 1, Term: 2}}})},
 		{"append-many", 88232, message(1, 3, 7, &raft.AppendEntries{PrevLogIndex: 43, PrevLogTerm: 6, LeaderCommit: 40, Entries: run})},
-		{"append-ok", 88233, message(3, 1, 7, &raft.AppendEntriesReply{Success: true, Match: 44, PrevLogIndex: 43})},
+		{"append-ok", 88233, message(3, 1, 7, &raft.AppendEntriesReply{Success: true, Match: 44, PrevLogIndex: 43, Round: 12})},
 		{"append-refused", 88234, message(3, 1, 7, &raft.AppendEntriesReply{PrevLogIndex: 300, ConflictTerm: 4, ConflictIndex: 200})},
+		{"snapshot-first", 88235, message(1, 3, 7, &raft.InstallSnapshot{Meta: meta, Data: []byte("raftkv\x00\x01")})},
+		{"snapshot-last", 88236, message(1, 3, 7, &raft.InstallSnapshot{Meta: joint, Offset: 1 << 20, Data: []byte("end"), Done: true, Round: 12})},
+		{"snapshot-chunk", 88237, message(1, 3, 7, &raft.InstallSnapshot{Meta: meta, Offset: math.MaxInt64, Data: big})},
+		{"snapshot-of-nothing", 88238, message(1, 3, 7, &raft.InstallSnapshot{})},
+		{"snapshot-reply", 88239, message(3, 1, 7, &raft.InstallSnapshotReply{Index: 43, Next: 1 << 20, Round: 12})},
+		{"snapshot-reply-again", 88240, message(3, 1, 7, &raft.InstallSnapshotReply{Index: 43, Offset: 1 << 21, Next: 1 << 20})},
+		{"snapshot-reply-done", 88241, message(3, 1, 7, &raft.InstallSnapshotReply{Index: 43, Offset: 1 << 20, Next: 1<<20 + 3, Done: true})},
+		{"timeout-now", 88242, message(1, 3, 7, &raft.TimeoutNow{})},
+		{"read-index", 88243, message(3, 1, 7, &raft.ReadIndex{ID: 5})},
+		{"read-index-reply", 88244, message(1, 3, 7, &raft.ReadIndexReply{ID: 5, Index: 43})},
 		{"put", 0, Request{ID: 1, Op: OpPut, Session: 0xfeedbeef12345678, Seq: 1, Key: []byte("x"), Value: []byte("1")}},
+		{"put-since", 0, Request{ID: 1, Op: OpPut, Session: 0xfeedbeef12345678, Seq: 1, Since: 300, Key: []byte("x"), Value: []byte("1")}},
 		{"put-large", 0, Request{ID: 2, Op: OpPut, Session: 77, Seq: 2000, Acked: 1990, Key: bytes.Repeat([]byte("k"), 256), Value: big}},
 		{"get-stale", 0, Request{ID: 3, Op: OpGet, Read: ReadStale, Key: []byte("x")}},
+		{"get-index", 0, Request{ID: 3, Op: OpGet, Read: ReadIndex, Key: []byte("x")}},
 		{"cas", 0, Request{ID: 4, Op: OpCAS, Session: 77, Seq: 3, Acked: 2, Key: []byte("flag"), Value: []byte("on"), Old: []byte("off")}},
 		{"reply-put", 0, Reply{ID: 1, Node: 1, Index: 45, Term: 7}},
 		{"reply-get", 0, Reply{ID: 3, Node: 2, Index: 45, Term: 7, Found: true, Value: []byte("1")}},
 		{"reply-redirect", 0, Reply{ID: 4, Node: 2, Term: 7, Code: CodeNotLeader, Leader: 1, LeaderAddr: "127.0.0.1:40002"}},
+		{"reply-no-session", 0, Reply{ID: 5, Node: 1, Index: 47, Term: 7, Code: CodeNoSession, Error: "session 77 is not known, and command 3 is not its first"}},
 		{"reply-failed", 0, Reply{ID: 5, Node: 1, Index: 46, Term: 7, Code: CodeFailed, Found: true, Value: []byte("on"), Error: "flag is \"on\", not \"off\""}},
 		{"register", 1, Register{Node: 3, Pid: 4123, RaftAddr: "127.0.0.1:40001", ClientAddr: "127.0.0.1:40002", Notes: []string{"cut a torn tail of 17 bytes"}}},
 		{"configure", 1, Configure{Peers: []Peer{{ID: 1, RaftAddr: "127.0.0.1:41001", ClientAddr: "127.0.0.1:40002"}, {ID: 2, RaftAddr: "127.0.0.1:41002"}},
-			Heartbeat: 50e6, ElectionMin: 150e6, ElectionMax: 300e6, PreVote: true, Seed: 1, Clock: clock.Setting{At: 5e9, Rate: 0.1}, Token: "f00dfeed"}},
+			Heartbeat: 50e6, ElectionMin: 150e6, ElectionMax: 300e6, PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true,
+			Unsafe: []string{"no-sessions"}, Bootstrap: []raft.NodeID{1, 2}, SnapshotBytes: 64 << 20, Seed: 1, Clock: clock.Setting{At: 5e9, Rate: 0.1}, Token: "f00dfeed"}},
 		{"clock", 0, clock.Setting{At: 42_312_000_000, Rate: 1, Held: true}},
 		{"order", 17, Order{Verb: OrderLog, From: 1, To: 44}},
-		{"outcome", 17, Outcome{LastIndex: 44, Commit: 43, Applied: 43, Entries: []LogEntry{{Index: 1, Term: 1, Kind: "noop"}, {Index: 2, Term: 1, Kind: "command", Command: "put x=1"}},
+		{"order-members", 18, Order{Verb: OrderMembers, Members: raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4}, Learners: []raft.NodeID{5}}}},
+		{"order-transfer", 19, Order{Verb: OrderTransfer, Node: 2}},
+		{"outcome", 17, Outcome{FirstIndex: 1, LastIndex: 44, Commit: 43, Applied: 43, Entries: []LogEntry{{Index: 1, Term: 1, Kind: "noop"}, {Index: 2, Term: 1, Kind: "command", Command: "put x=1"}},
 			Pairs: []Pair{{Key: "x", Value: "1", Index: 2}}}},
+		{"outcome-snapshot", 20, Outcome{FirstIndex: 44, LastIndex: 44, Commit: 43, Applied: 43, Snapshot: 43, Bytes: 65_536}},
 		{"report", 0, Report{
 			State: &State{At: 42_312_000_000, Role: raft.Leader, Term: 7, Vote: 1, Leader: 1, Last: 44, LastTerm: 7, Durable: 44, Commit: 43, Applied: 43,
 				TimerStart: 42_300_000_000, TimerEnd: 42_350_000_000, Runs: []raft.TermRun{{First: 1, Term: 1}, {First: 42, Term: 7}},
-				Votes: []raft.Vote{{From: 3, Granted: true}}, Peers: []raft.Progress{{ID: 2, Next: 41, Match: 40, Inflight: 1, Probing: true, LastAck: 41_000_000_000}},
-				Voters: []raft.NodeID{1, 2, 3, 4, 5}, Pending: 3, DataBytes: 98_304, Dropped: 2},
-			Facts: []Fact{{Kind: raft.EventCommitted, At: 42_290_000_000, Term: 7, Role: raft.Leader, First: 43, Index: 43, LogTerm: 7, Nodes: []raft.NodeID{1, 3, 5}}}}},
+				Votes: []raft.Vote{{From: 3, Granted: true}}, Peers: []raft.Progress{{ID: 2, Next: 41, Match: 40, Inflight: 1, Flow: raft.FlowSnapshot, LastAck: 41_000_000_000, SnapshotIndex: 40, SnapshotOffset: 1 << 20}},
+				Base: 40, Config: joint.Config, ConfigIndex: 42, Target: &raft.Configuration{Voters: []raft.NodeID{1, 2}}, TransferTo: 2, LeaseEnd: 42_400_000_000,
+				SnapshotIndex: 40, SnapshotTerm: 7, SnapshotBytes: 65_536, Snapshotting: true, Pending: 3, DataBytes: 98_304, Dropped: 2},
+			Facts: []Fact{{Kind: raft.EventCommitted, At: 42_290_000_000, Term: 7, Role: raft.Leader, First: 43, Index: 43, LogTerm: 7, Nodes: []raft.NodeID{1, 3, 5}},
+				{Kind: raft.EventConfigured, At: 42_300_000_000, Term: 7, Index: 44, Config: &raft.Configuration{Voters: []raft.NodeID{1, 2, 3}}, Reverted: true}}}},
 		{"report-fatal", 0, Report{Fatal: "sync of 00000001.wal: input/output error"}},
 	}
 }
@@ -208,7 +230,7 @@ func TestHandWrittenBytesAreMsgpacks(t *testing.T) {
 				uint64(v.Hello.Version), uint64(v.Hello.Role), v.Hello.Token)
 		case Request:
 			want = oracle(t, uint64(KindRequest), uint64(0), uint64(0), v.ID, uint64(0),
-				uint64(v.Op), uint64(v.Read), v.Session, v.Seq, v.Acked, v.Key, v.Value, v.Old)
+				uint64(v.Op), uint64(v.Read), v.Session, v.Seq, v.Acked, uint64(v.Since), v.Key, v.Value, v.Old)
 		case Reply:
 			want = oracle(t, uint64(KindReply), uint64(v.Node), uint64(0), v.ID, uint64(v.Term),
 				uint64(v.Code), uint64(v.Index), v.Found, v.Value, uint64(v.Leader), v.LeaderAddr, v.Error)
@@ -216,11 +238,11 @@ func TestHandWrittenBytesAreMsgpacks(t *testing.T) {
 			elements := []any{uint64(KindOf(v.Body)), uint64(v.From), uint64(v.To), s.id, uint64(v.Term)}
 			switch b := v.Body.(type) {
 			case *raft.RequestVote:
-				elements = append(elements, uint64(b.LastLogIndex), uint64(b.LastLogTerm))
+				elements = append(elements, uint64(b.LastLogIndex), uint64(b.LastLogTerm), b.Transfer)
 			case *raft.RequestVoteReply:
 				elements = append(elements, b.Granted)
 			case *raft.AppendEntries:
-				elements = append(elements, uint64(b.PrevLogIndex), uint64(b.PrevLogTerm), uint64(b.LeaderCommit))
+				elements = append(elements, uint64(b.PrevLogIndex), uint64(b.PrevLogTerm), uint64(b.LeaderCommit), b.Round)
 				var entries []any
 				for _, e := range b.Entries {
 					entries = append(entries, []any{uint64(e.Term), uint64(e.Kind), e.Data})
@@ -229,7 +251,22 @@ func TestHandWrittenBytesAreMsgpacks(t *testing.T) {
 					elements = append(elements, entries)
 				}
 			case *raft.AppendEntriesReply:
-				elements = append(elements, b.Success, uint64(b.Match), uint64(b.PrevLogIndex), uint64(b.ConflictTerm), uint64(b.ConflictIndex))
+				elements = append(elements, b.Success, uint64(b.Match), uint64(b.PrevLogIndex), uint64(b.ConflictTerm), uint64(b.ConflictIndex), b.Round)
+			case *raft.InstallSnapshot:
+				var config []byte
+				if b.Meta.Index != 0 {
+					config = b.Meta.Config.AppendTo(nil)
+				}
+				elements = append(elements, uint64(b.Meta.Index), uint64(b.Meta.Term), config, uint64(b.Offset), b.Done, b.Round, b.Data)
+			case *raft.InstallSnapshotReply:
+				elements = append(elements, uint64(b.Index), uint64(b.Offset), uint64(b.Next), b.Done, b.Round)
+			case *raft.TimeoutNow:
+			case *raft.ReadIndex:
+				elements = append(elements, b.ID)
+			case *raft.ReadIndexReply:
+				elements = append(elements, b.ID, uint64(b.Index))
+			default:
+				t.Fatalf("%s: the oracle does not know %T", s.name, b)
 			}
 			want = oracle(t, elements...)
 		default:
