@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // Command is what an entry of the log carries: a request, without what
@@ -15,15 +16,18 @@ type Command = wire.Request
 
 // CommandOverhead is the most that a command takes beside the bytes of its key
 // and values.
-const CommandOverhead = 1 + 3*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
+const CommandOverhead = 1 + 4*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
 
-// AppendCommand appends the bytes of c to dst: the op, then session, seq,
-// acked, and key, old and value with their lengths before them, all numbers as
-// varints. They are in logs on disk, so this form stays.
+// AppendCommand appends the bytes of c to dst: the op, then session, seq, since
+// if seq is 1, acked, and key, old and value with their lengths before them, all
+// numbers as varints. They are in logs on disk, so this form stays.
 func AppendCommand(dst []byte, c *Command) []byte {
 	dst = append(dst, byte(c.Op))
 	dst = binary.AppendUvarint(dst, c.Session)
 	dst = binary.AppendUvarint(dst, c.Seq)
+	if c.Seq == 1 {
+		dst = binary.AppendUvarint(dst, uint64(c.Since))
+	}
 	dst = binary.AppendUvarint(dst, c.Acked)
 	for _, b := range [...][]byte{c.Key, c.Old, c.Value} {
 		dst = binary.AppendUvarint(dst, uint64(len(b)))
@@ -34,6 +38,7 @@ func AppendCommand(dst []byte, c *Command) []byte {
 
 // DecodeCommand reads into c what AppendCommand wrote, and nothing else: no
 // two byte strings are the same command. Key, Old and Value are memory of data.
+// Of Since only that of a first command is there.
 func DecodeCommand(data []byte, c *Command) error {
 	*c = Command{}
 	if len(data) == 0 {
@@ -44,12 +49,16 @@ func DecodeCommand(data []byte, c *Command) error {
 		return fmt.Errorf("not a command: there is no operation %d", data[0])
 	}
 	p := parser{rest: data[1:]}
-	session, seq, acked := p.uvarint(), p.uvarint(), p.uvarint()
+	session, seq, since := p.uvarint(), p.uvarint(), uint64(0)
+	if seq == 1 {
+		since = p.uvarint()
+	}
+	acked := p.uvarint()
 	key, old, value := p.bytes(), p.bytes(), p.bytes()
 	if p.bad || len(p.rest) > 0 {
 		return fmt.Errorf("not a command: %d bytes do not fit a %s", len(data), op)
 	}
-	*c = Command{Op: op, Session: session, Seq: seq, Acked: acked, Key: key, Old: old, Value: value}
+	*c = Command{Op: op, Session: session, Seq: seq, Acked: acked, Since: raft.Index(since), Key: key, Old: old, Value: value}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package kv
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -100,8 +99,8 @@ func TestPairsAreSortedAndKnowTheirIndex(t *testing.T) {
 	if _, _, ok := s.Get([]byte("c")); ok {
 		t.Error("a deleted key is found")
 	}
-	if len(s.pairs) != 3 {
-		t.Errorf("%d keys, want 3", len(s.pairs))
+	if len(s.pairs.base) != 3 {
+		t.Errorf("%d keys, want 3", len(s.pairs.base))
 	}
 }
 
@@ -145,7 +144,7 @@ func TestSessionsOpenWithTheirFirstCommand(t *testing.T) {
 	if want := "session 77 is not known, and command 2 is not its first"; r.Code != wire.CodeNoSession || r.Error != want {
 		t.Errorf("the second command of an unknown session: %+v, want code %d, %q", r, wire.CodeNoSession, want)
 	}
-	if len(s.pairs) != 0 {
+	if len(s.pairs.base) != 0 {
 		t.Error("it took effect")
 	}
 	s.as(77, 1, 0, put("x", "1"))
@@ -170,7 +169,7 @@ func TestAnswersAreKeptUntilAcknowledged(t *testing.T) {
 	if v, _, _ := s.Get([]byte("n")); string(v) != "4" {
 		t.Errorf("four counts give %s", v)
 	}
-	if n := len(s.sessions.byID[77].answers) - s.sessions.byID[77].head; n != 2 {
+	if n := len(s.sessions.byID[77].kept()); n != 2 || s.sessions.answers != 2 {
 		t.Errorf("%d answers kept, want those of 3 and 4", n)
 	}
 }
@@ -188,16 +187,116 @@ func TestASessionKeepsABoundedNumberOfAnswers(t *testing.T) {
 	if r := s.as(77, math.MaxUint64, 0, incr("n")); r.Code != wire.CodeBad {
 		t.Errorf("as far as can be: %+v", r)
 	}
+	for seq := uint64(2); seq < 5000; seq++ {
+		s.as(77, seq, 0, incr("n"))
+	}
 	s.as(77, MaxAhead+1, MaxAhead, incr("n"))
 	s.as(77, MaxAhead+2, MaxAhead+1, incr("n"))
-	if c := cap(s.sessions.byID[77].answers); c > keptAnswers {
+	if c := cap(s.sessions.byID[77].answers); c > 2*keptAnswers {
 		t.Errorf("room for %d answers is kept when all are acknowledged", c)
+	}
+}
+
+// Numbers that were never used take no memory, however far apart a client's are.
+func TestASessionHoldsMemoryForGivenAnswersOnly(t *testing.T) {
+	s := tape{Store: New()}
+	for seq := uint64(1); seq <= MaxAhead; seq += MaxAhead / 4 {
+		if r := s.as(77, seq, 0, incr("n")); r.Code != wire.CodeOK {
+			t.Fatalf("command %d: %+v", seq, r)
+		}
+	}
+	if n, c := len(s.sessions.byID[77].kept()), cap(s.sessions.byID[77].answers); n != 4 || c > 8 {
+		t.Errorf("after 4 commands it keeps %d answers and has room for %d", n, c)
+	}
+	// From the last one back, each belongs before all others.
+	for seq := uint64(MaxAhead); seq > MaxAhead-100; seq-- {
+		s.as(77, seq, 0, incr("n"))
+	}
+	for seq := uint64(MaxAhead - 99); seq <= MaxAhead; seq++ {
+		if r := s.as(77, seq, 0, incr("n")); !r.Repeated {
+			t.Errorf("command %d is applied again", seq)
+		}
+	}
+}
+
+// What is kept of all sessions together is bounded, whatever each may keep.
+func TestTheNumberOfAnswersIsBounded(t *testing.T) {
+	s := tape{Store: newStore(100, 10)}
+	for id := uint64(1); id <= 3; id++ {
+		for seq := uint64(1); seq <= 4; seq++ {
+			s.as(id, seq, 0, incr("n"))
+		}
+	}
+	if n := s.sessions.answers; n != 8 {
+		t.Errorf("%d answers are kept, want the 8 of two sessions", n)
+	}
+	for id, want := range map[uint64]wire.Code{1: wire.CodeNoSession, 2: wire.CodeOK, 3: wire.CodeOK} {
+		if r := s.as(id, 4, 3, incr("n")); r.Code != want {
+			t.Errorf("session %d: code %d, want %d", id, r.Code, want)
+		}
+	}
+	if n := s.sessions.answers; n != 2 {
+		t.Errorf("%d answers are kept when all but two are acknowledged", n)
+	}
+}
+
+// thesis §6.3: a session that was forgotten is not opened again by a retry of
+// its first command, or that would take effect twice.
+func TestAForgottenSessionIsNotOpenedAgain(t *testing.T) {
+	s := tape{Store: newStore(2, maxAnswers)}
+	first := func(session uint64, since raft.Index) Result {
+		c := incr("n")
+		c.Session, c.Seq, c.Since = session, 1, since
+		return s.apply(c)
+	}
+	for session := uint64(1); session <= 3; session++ {
+		if r := first(session, 0); r.Code != wire.CodeOK {
+			t.Fatalf("session %d: %+v", session, r)
+		}
+	}
+	r := first(1, 0)
+	const want = "session 1 is not known, but may have been: sessions last used up to entry 1 are forgotten, and it may be as old as entry 1"
+	if r.Code != wire.CodeNoSession || r.Index != 4 || r.Error != want {
+		t.Errorf("a retry of the first command of a forgotten session: %+v, want %q", r, want)
+	}
+	if v, _, _ := s.Get([]byte("n")); string(v) != "3" {
+		t.Errorf("three counts give %s", v)
+	}
+	// So is another one whose client knows of nothing as new: it opens the next
+	// one knowing of the refusal.
+	if r := first(4, 0); r.Code != wire.CodeNoSession || r.Index != 5 {
+		t.Errorf("a new session that may be an old one: %+v", r)
+	}
+	if r := first(5, 5); r.Code != wire.CodeOK {
+		t.Errorf("a session that is certainly new: %+v", r)
+	}
+	// Session 2 was forgotten for it, last used by entry 2.
+	if r := first(6, 1); r.Code != wire.CodeNoSession {
+		t.Errorf("a session that may be as old as entry 2: %+v", r)
+	}
+	if r := first(7, 2); r.Code != wire.CodeOK {
+		t.Errorf("a session that cannot be older than entry 3: %+v", r)
+	}
+}
+
+// DESIGN §5, the unsafe rule no-sessions.
+func TestWithoutSessionsARepeatedCommandIsAppliedAgain(t *testing.T) {
+	s := tape{Store: New()}
+	s.SetUnsafe(raft.UnsafeNoSessions)
+	s.as(77, 1, 0, incr("n"))
+	if r := s.as(77, 1, 0, incr("n")); string(r.Value) != "2" || r.Repeated {
+		t.Errorf("a repeated count: %+v, want 2", r)
+	}
+	s.SetUnsafe(raft.UnsafeNoNoop)
+	s.as(77, 1, 0, incr("n"))
+	if r := s.as(77, 1, 0, incr("n")); string(r.Value) != "3" || !r.Repeated {
+		t.Errorf("with another rule switched off, a repeated count: %+v, want 3 again", r)
 	}
 }
 
 // The one used least goes, and the same one on every node.
 func TestTheNumberOfSessionsIsBounded(t *testing.T) {
-	s := tape{Store: newStore(3)}
+	s := tape{Store: newStore(3, maxAnswers)}
 	for id := uint64(1); id <= 3; id++ {
 		s.as(id, 1, 0, put("x", "1"))
 	}
@@ -250,7 +349,7 @@ func TestAnswersDoNotChangeAfterwards(t *testing.T) {
 }
 
 func TestWhatIsNoCommandHasNoEffect(t *testing.T) {
-	whole := AppendCommand(nil, &Command{Op: wire.OpPut, Session: 300, Seq: 1, Key: []byte("x"), Value: []byte("1")})
+	whole := AppendCommand(nil, &Command{Op: wire.OpPut, Session: 300, Seq: 2, Key: []byte("x"), Value: []byte("1")})
 	tests := []struct {
 		name string
 		data []byte
@@ -264,6 +363,7 @@ func TestWhatIsNoCommandHasNoEffect(t *testing.T) {
 		{"something behind", append(bytes.Clone(whole), 0), "not a command: 11 bytes do not fit a put"},
 		{"a number longer than need be", []byte{2, 0x80, 0, 0, 0, 1, 'x', 0, 0}, "not a command: 9 bytes do not fit a get"},
 		{"a number too large", append([]byte{2}, bytes.Repeat([]byte{0xff}, 20)...), "not a command: 21 bytes do not fit a get"},
+		{"a first command without its since", []byte{2, 7, 1, 0, 1, 'x', 0, 0}, "not a command: 8 bytes do not fit a get"},
 		{"a key of 4 GiB", []byte{2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 'x'}, "not a command: 10 bytes do not fit a get"},
 	}
 	s := New()
@@ -276,7 +376,7 @@ func TestWhatIsNoCommandHasNoEffect(t *testing.T) {
 			t.Errorf("Describe of %s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if len(s.pairs) != 0 || len(s.sessions.byID) != 0 {
+	if len(s.pairs.base) != 0 || len(s.sessions.byID) != 0 {
 		t.Error("some took effect")
 	}
 }
@@ -331,14 +431,16 @@ func TestValidateRequestSaysWhatIsWrong(t *testing.T) {
 		{change(func(r *wire.Request) { r.Key, r.Value = make([]byte, MaxKey), make([]byte, MaxValue) }), ""},
 		{change(func(r *wire.Request) { r.Op, r.Read, r.Session, r.Seq = wire.OpGet, wire.ReadStale, 0, 0 }), ""},
 		{change(func(r *wire.Request) { r.Acked, r.Seq = 5, 5+MaxAhead }), ""},
+		{change(func(r *wire.Request) { r.Op, r.Read, r.Session, r.Seq = wire.OpGet, wire.ReadLease, 0, 0 }), ""},
+		{change(func(r *wire.Request) { r.Session, r.Since = math.MaxUint64, math.MaxUint64 }), ""},
 		{change(func(r *wire.Request) { r.Op = 0 }), "there is no operation 0"},
 		{change(func(r *wire.Request) { r.Op = 6 }), "there is no operation 6"},
 		{change(func(r *wire.Request) { r.Key = nil }), "put: the key is empty"},
 		{change(func(r *wire.Request) { r.Key = make([]byte, MaxKey+1) }), "put: a key of 1025 bytes: the limit is 1024"},
 		{change(func(r *wire.Request) { r.Value = make([]byte, MaxValue+1) }), "put: a value of 1048577 bytes: the limit is 1048576"},
 		{change(func(r *wire.Request) { r.Op, r.Old = wire.OpCAS, make([]byte, MaxValue+1) }), "cas: an old value of 1048577 bytes: the limit is 1048576"},
-		{change(func(r *wire.Request) { r.Op, r.Read = wire.OpGet, 2 }), "get: there is no read 2"},
-		{change(func(r *wire.Request) { r.Read = wire.ReadStale }), "put: only a get can be stale"},
+		{change(func(r *wire.Request) { r.Op, r.Read = wire.OpGet, 4 }), "get: there is no read 4"},
+		{change(func(r *wire.Request) { r.Read = wire.ReadStale }), "put: a stale read is for a get only"},
 		{change(func(r *wire.Request) { r.Session = 0 }), "put: a write needs a session, or a retry would count twice"},
 		{change(func(r *wire.Request) { r.Op, r.Seq = wire.OpIncr, 0 }), "incr: sequence numbers start at 1, this one is 0"},
 		{change(func(r *wire.Request) { r.Op, r.Acked = wire.OpDel, 1 }), "del: sequence number 1, but all up to 1 are acknowledged"},
@@ -362,7 +464,8 @@ func TestValidateRequestSaysWhatIsWrong(t *testing.T) {
 
 func FuzzDecodeCommand(f *testing.F) {
 	for _, c := range []Command{put("x", "1"), get("x"), del("x"), cas("flag", "off", "on"), incr("n"),
-		{Op: wire.OpPut, Session: math.MaxUint64, Seq: 1 << 20, Acked: 1<<20 - 1, Key: []byte("k"), Value: make([]byte, 300)}} {
+		{Op: wire.OpPut, Session: math.MaxUint64, Seq: 1 << 20, Acked: 1<<20 - 1, Key: []byte("k"), Value: make([]byte, 300)},
+		{Op: wire.OpPut, Session: 7, Seq: 1, Since: 1 << 40, Key: []byte("k")}} {
 		f.Add(AppendCommand(nil, &c))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -377,29 +480,4 @@ func FuzzDecodeCommand(f *testing.F) {
 			t.Errorf("%x decodes to %+v, which encodes to %x", data, c, again)
 		}
 	})
-}
-
-func BenchmarkApplyPut(b *testing.B) {
-	for _, clients := range []int{1, 256} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			s := New()
-			value := make([]byte, 256)
-			keys := make([][]byte, 10_000)
-			for i := range keys {
-				keys[i] = fmt.Appendf(nil, "key%05d", i)
-			}
-			var data []byte
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				c := Command{Op: wire.OpPut, Session: 1<<60 + uint64(i%clients), Seq: uint64(i/clients) + 1, Key: keys[i%len(keys)], Value: value}
-				c.Acked = max(c.Seq, 33) - 33
-				data = AppendCommand(data[:0], &c)
-				i++
-				if r := s.Apply(raft.Index(i), 1, data); r.Code != wire.CodeOK {
-					b.Fatal(r.Error)
-				}
-			}
-		})
-	}
 }

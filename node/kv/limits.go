@@ -11,7 +11,7 @@ const (
 	MaxKey   = 1 << 10 // bytes
 	MaxValue = 1 << 20 // bytes
 	// MaxAhead bounds Seq-Acked, and with it the answers that the state machine
-	// keeps for a session.
+	// keeps for a session: less than it keeps for all together.
 	MaxAhead = 1 << 14
 )
 
@@ -30,12 +30,12 @@ func ValidateRequest(r *wire.Request) error {
 		return fmt.Errorf("%v: a value of %d bytes: the limit is %d", op, len(r.Value), MaxValue)
 	case len(r.Old) > MaxValue:
 		return fmt.Errorf("%v: an old value of %d bytes: the limit is %d", op, len(r.Old), MaxValue)
-	case r.Read > wire.ReadStale:
-		return fmt.Errorf("%v: there is no read %d", op, r.Read)
+	case !r.Read.Known():
+		return fmt.Errorf("%v: there is no read %d", op, uint8(r.Read))
 	case op == wire.OpGet:
 		return nil
 	case r.Read != wire.ReadLog:
-		return fmt.Errorf("%v: only a get can be stale", op)
+		return fmt.Errorf("%v: a %v read is for a get only", op, r.Read)
 	case r.Session == 0:
 		return fmt.Errorf("%v: a write needs a session, or a retry would count twice", op)
 	case r.Seq == 0:

@@ -1,8 +1,10 @@
 package kv
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,16 +13,51 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// model is the state machine written as plainly as can be: it remembers every
-// answer it ever gave.
+// model is the state machine written as plainly as can be: a list of sessions,
+// the one used last at its end, each of which remembers every answer it ever
+// gave.
 type model struct {
-	values  map[string]string
-	answers map[uint64]map[uint64]Result // by session, by sequence number
-	acked   map[uint64]uint64
+	values    map[string]string
+	list      []*modelSession
+	limit     int // sessions
+	most      int // answers
+	forgotten raft.Index
 }
 
-func newModel() *model {
-	return &model{values: map[string]string{}, answers: map[uint64]map[uint64]Result{}, acked: map[uint64]uint64{}}
+type modelSession struct {
+	id      uint64
+	used    raft.Index
+	acked   uint64
+	answers map[uint64]Result
+}
+
+// unacked is how many answers may be asked for.
+func (s *modelSession) unacked() (n int) {
+	for seq := range s.answers {
+		if seq > s.acked {
+			n++
+		}
+	}
+	return n
+}
+
+func newModel(limit, most int) *model {
+	return &model{values: map[string]string{}, limit: limit, most: most}
+}
+
+// forget drops sessions from the front until the rest is within limits.
+func (m *model) forget() {
+	for {
+		answers := 0
+		for _, s := range m.list {
+			answers += s.unacked()
+		}
+		if len(m.list) <= m.limit && answers <= m.most {
+			return
+		}
+		m.forgotten = m.list[0].used
+		m.list = m.list[1:]
+	}
 }
 
 // apply returns the answer, its texts aside.
@@ -29,28 +66,39 @@ func (m *model) apply(index raft.Index, c Command) Result {
 		return m.do(index, c)
 	}
 	bad := Result{Code: wire.CodeBad, Index: index, Term: 7}
-	if m.answers[c.Session] == nil {
-		if c.Seq != 1 {
+	var s *modelSession
+	for i, known := range m.list {
+		if known.id == c.Session {
+			s = known
+			m.list = slices.Delete(m.list, i, i+1)
+			break
+		}
+	}
+	if s == nil {
+		if c.Seq != 1 || c.Since < m.forgotten {
 			bad.Code = wire.CodeNoSession
 			return bad
 		}
-		m.answers[c.Session] = map[uint64]Result{}
+		s = &modelSession{id: c.Session, answers: map[uint64]Result{}}
 	}
-	if c.Seq <= m.acked[c.Session] {
+	s.used = index
+	m.list = append(m.list, s)
+	defer m.forget()
+	if c.Seq <= s.acked {
 		return bad
 	}
 	if c.Acked < c.Seq {
-		m.acked[c.Session] = max(m.acked[c.Session], c.Acked)
+		s.acked = max(s.acked, c.Acked)
 	}
-	if c.Seq > m.acked[c.Session]+MaxAhead {
+	if c.Seq > s.acked+MaxAhead {
 		return bad
 	}
-	if r, ok := m.answers[c.Session][c.Seq]; ok {
+	if r, ok := s.answers[c.Seq]; ok {
 		r.Repeated = true
 		return r
 	}
 	r := m.do(index, c)
-	m.answers[c.Session][c.Seq] = r
+	s.answers[c.Seq] = r
 	return r
 }
 
@@ -95,40 +143,136 @@ func plain(r Result) Result {
 	return r
 }
 
+// drawCommand is any command that makes sense or none.
+func drawCommand(t *rapid.T, index raft.Index) Command {
+	key := rapid.SampledFrom([]string{"a", "b", "n"})
+	value := rapid.SampledFrom([]string{"", "1", "2", "x"})
+	c := Command{
+		Op:      wire.Op(rapid.IntRange(int(wire.OpPut), int(wire.OpIncr)).Draw(t, "op")),
+		Session: rapid.Uint64Range(0, 6).Draw(t, "session"),
+		Seq:     rapid.Uint64Range(1, 12).Draw(t, "seq"),
+		Acked:   rapid.Uint64Range(0, 6).Draw(t, "acked"),
+		Key:     []byte(key.Draw(t, "key")),
+		Value:   []byte(value.Draw(t, "value")),
+		Old:     []byte(value.Draw(t, "old")),
+	}
+	switch rapid.IntRange(0, 25).Draw(t, "jump") {
+	case 0:
+		c.Seq += MaxAhead - 5
+	case 1, 2, 3, 4, 5, 6, 7:
+		c.Seq, c.Acked = 1, 0
+	}
+	if c.Seq == 1 {
+		c.Since = raft.Index(rapid.Uint64Range(0, uint64(index)).Draw(t, "since"))
+	}
+	return c
+}
+
 // Any commands in any order get from the store what they get from the model,
-// and leave the same keys behind.
+// and leave the same keys behind: a store with few sessions, which is frozen,
+// written and released, and lives on as what was restored from its snapshot, at
+// any time.
 func TestStoreIsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s, m := tape{Store: New()}, newModel()
-		key := rapid.SampledFrom([]string{"a", "b", "n"})
-		value := rapid.SampledFrom([]string{"", "1", "2", "x"})
-		for range rapid.IntRange(1, 200).Draw(t, "commands") {
-			c := Command{
-				Op:      wire.Op(rapid.IntRange(int(wire.OpPut), int(wire.OpIncr)).Draw(t, "op")),
-				Session: rapid.Uint64Range(0, 3).Draw(t, "session"),
-				Seq:     rapid.Uint64Range(1, 12).Draw(t, "seq"),
-				Acked:   rapid.Uint64Range(0, 6).Draw(t, "acked"),
-				Key:     []byte(key.Draw(t, "key")),
-				Value:   []byte(value.Draw(t, "value")),
-				Old:     []byte(value.Draw(t, "old")),
+		limit, most := rapid.IntRange(1, 6).Draw(t, "sessions"), rapid.IntRange(1, 20).Draw(t, "answers")
+		s, m := tape{Store: newStore(limit, most)}, newModel(limit, most)
+		var (
+			frozen *Frozen
+			was    []byte // what frozen wrote at once
+			others []*Store
+		)
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			switch rapid.IntRange(0, 20).Draw(t, "step") {
+			case 0:
+				if frozen == nil {
+					frozen = s.Freeze()
+					was = written(t, frozen)
+					others = append(others, restored(t, was, limit, most))
+				}
+			case 1:
+				if frozen != nil {
+					if again := written(t, frozen); !bytes.Equal(again, was) {
+						t.Fatalf("the frozen state has changed: it writes\n%q, wrote\n%q", again, was)
+					}
+					frozen.Release()
+					frozen = nil
+				}
+			case 2:
+				if n := rapid.IntRange(0, 3).Draw(t, "settle"); s.Settle(n) && s.pairs.over != nil {
+					t.Fatal("settled with changes left")
+				}
+			case 3:
+				if frozen == nil && len(others) > 0 {
+					s.Store, others = others[len(others)-1], others[:len(others)-1]
+				}
+			default:
+				c := drawCommand(t, s.index)
+				got := s.apply(c)
+				if want := m.apply(s.index, c); !reflect.DeepEqual(plain(got), plain(want)) {
+					t.Fatalf("%d: %+v\n got %+v\nwant %+v", s.index, c, got, want)
+				}
+				// What was restored answers word for word the same.
+				for _, o := range others {
+					if r := o.Apply(s.index, 7, AppendCommand(nil, &c)); !reflect.DeepEqual(r, got) {
+						t.Fatalf("%d: %+v\na restored store answers %+v\nthe original %+v", s.index, c, r, got)
+					}
+				}
 			}
-			if rapid.IntRange(0, 50).Draw(t, "jump") == 0 {
-				c.Seq += MaxAhead - 5
-			}
-			got := s.apply(c)
-			if want := m.apply(s.index, c); !reflect.DeepEqual(plain(got), plain(want)) {
-				t.Fatalf("%d: %+v\n got %+v\nwant %+v", s.index, c, got, want)
-			}
+			checkStore(t, s.Store)
 		}
-		if got := len(m.values); got != len(s.pairs) {
-			t.Fatalf("the store has %d keys, the model %d", len(s.pairs), got)
+		if frozen != nil {
+			frozen.Release()
 		}
-		for _, p := range s.Pairs() {
+		pairs := s.Pairs()
+		if len(m.values) != len(pairs) {
+			t.Fatalf("the store has %d keys, the model %d", len(pairs), len(m.values))
+		}
+		for _, p := range pairs {
 			if v, ok := m.values[p.Key]; !ok || v != p.Value {
 				t.Fatalf("%q is %q in the store, %q in the model", p.Key, p.Value, v)
 			}
 		}
+		want := snapshotOf(t, s.Store)
+		for _, o := range others {
+			if got := snapshotOf(t, o); !bytes.Equal(got, want) {
+				t.Fatalf("a restored store and the original end as\n%q\n%q", got, want)
+			}
+		}
 	})
+}
+
+// checkStore finds out whether the parts of a store agree with each other.
+func checkStore(t *rapid.T, s *Store) {
+	answers, n := 0, 0
+	last := s.sessions.forgotten
+	for one := s.sessions.oldest; one != nil; one = one.newer {
+		n++
+		answers += len(one.kept())
+		if s.sessions.byID[one.id] != one || one.used <= last {
+			t.Fatalf("session %d, last used by entry %d, is out of order", one.id, one.used)
+		}
+		last = one.used
+		seq := one.acked
+		for _, a := range one.kept() {
+			if a.seq <= seq {
+				t.Fatalf("session %d: the answer of %d comes after %d", one.id, a.seq, seq)
+			}
+			seq = a.seq
+		}
+	}
+	if n != len(s.sessions.byID) || n > s.sessions.limit || answers != s.sessions.answers || answers > s.sessions.most {
+		t.Fatalf("%d sessions in the list, %d by id; %d answers, counted as %d", n, len(s.sessions.byID), answers, s.sessions.answers)
+	}
+	n = 0
+	for c := s.pairs.first; c != nil; c = c.next {
+		n++
+		if s.pairs.over[c.key] != c || c.next == nil && s.pairs.last != c {
+			t.Fatalf("the change of %q is out of place", c.key)
+		}
+	}
+	if n != len(s.pairs.over) || s.pairs.frozen && s.pairs.over == nil {
+		t.Fatalf("%d changes in the list, %d by key", n, len(s.pairs.over))
+	}
 }
 
 // Clients as they behave: several commands under way, retried at will, in the
@@ -175,7 +319,7 @@ func TestEveryCommandOfAClientCountsOnce(t *testing.T) {
 // Two nodes that apply the same log are the same, sessions included.
 func TestEqualLogsGiveEqualStores(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := newStore(2), newStore(2)
+		a, b := newStore(2, maxAnswers), newStore(2, maxAnswers)
 		for i := range rapid.IntRange(1, 100).Draw(t, "entries") {
 			c := Command{
 				Op:      wire.Op(rapid.IntRange(int(wire.OpPut), int(wire.OpIncr)).Draw(t, "op")),

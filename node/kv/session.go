@@ -1,20 +1,28 @@
 package kv
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
 
-// maxSessions bounds the sessions the state machine remembers. One more, and
-// the one whose last command is longest ago is forgotten, on every node at the
-// same entry. A client that comes back after so many others is told that its
-// session is not known, except for a retry of its very first command, which
-// opens the session anew and takes effect again: the thesis closes that gap by
-// registering clients through the log (§6.3), this does not.
-const maxSessions = 1 << 14
+// The state machine remembers at most maxSessions sessions and maxAnswers
+// answers of all of them together. One more, and the session whose last command
+// is longest ago is forgotten, on every node at the same entry (thesis §6.3).
+//
+// An answer takes 40 bytes, one with a text up to 300 more, and lists have room
+// for a few times what is in them: all together is 10 MiB as a rule and 100 MiB
+// at worst. A leader has no more than an eighth of maxAnswers under way.
+const (
+	maxSessions = 1 << 14
+	maxAnswers  = 1 << 17
+)
 
-// keptAnswers is for how many answers a session keeps memory ready.
-const keptAnswers = 256
+// keptAnswers is for how many answers a session may keep memory ready beside
+// four times as many as it has.
+const keptAnswers = 32
 
 // session is what the state machine knows of one client (thesis §6.3): the
 // answers of its commands above acked, each of which may be asked for again.
@@ -25,16 +33,18 @@ const keptAnswers = 256
 // answer or there is none.
 type session struct {
 	id      uint64
-	acked   uint64   // the client has the answers up to here
-	answers []answer // answers[head+i] is that of acked+1+i
+	used    raft.Index // of the last entry with a command of it
+	acked   uint64     // the client has the answers up to here
+	answers []answer   // from head on; ascending by seq, all above acked
 	head    int
+	age     uint64   // of the sessions when this was made, see there
 	newer   *session // the list of sessions by last use
 	older   *session
 }
 
-// answer is a Result in short, kept while the client may ask again. Index 0 is
-// none: no entry has it.
+// answer is a Result in short, kept while the client may ask again.
 type answer struct {
+	seq   uint64
 	index raft.Index
 	term  raft.Term
 	code  wire.Code
@@ -47,45 +57,62 @@ type answerMore struct {
 	err   string
 }
 
-// ack forgets the answers up to seq, which the client has.
-func (s *session) ack(seq uint64) {
-	if seq <= s.acked {
-		return
+// kept are the answers there are.
+func (s *session) kept() []answer { return s.answers[s.head:] }
+
+// find returns the answer of seq, or nil and where among those kept it belongs.
+func (s *session) find(seq uint64) (*answer, int) {
+	kept := s.kept()
+	// Clients count up, so most are new and belong at the end.
+	if n := len(kept); n == 0 || kept[n-1].seq < seq {
+		return nil, n
 	}
-	n := min(seq-s.acked, uint64(len(s.answers)-s.head))
-	clear(s.answers[s.head : s.head+int(n)])
-	s.head += int(n)
-	s.acked = seq
-	switch {
-	case s.head == len(s.answers):
-		s.answers, s.head = s.answers[:0], 0
-		if cap(s.answers) > keptAnswers {
-			s.answers = nil
-		}
-	case s.head > len(s.answers)/2:
-		kept := copy(s.answers, s.answers[s.head:])
-		clear(s.answers[kept:])
-		s.answers, s.head = s.answers[:kept], 0
+	i, found := slices.BinarySearchFunc(kept, seq, func(a answer, seq uint64) int { return cmp.Compare(a.seq, seq) })
+	if !found {
+		return nil, i
 	}
+	return &kept[i], i
 }
 
-// answer returns the place of the answer of seq, which is more than acked and at
-// most MaxAhead more.
-func (s *session) answer(seq uint64) *answer {
-	i := s.head + int(seq-s.acked-1)
-	for i >= len(s.answers) {
-		s.answers = append(s.answers, answer{})
-	}
-	return &s.answers[i]
-}
-
-func (a *answer) given() bool { return a.index != 0 }
-
-func (a *answer) keep(r *Result) {
-	*a = answer{index: r.Index, term: r.Term, code: r.Code, found: r.Found}
+// keep keeps r, the answer of seq, which belongs at place i.
+func (s *session) keep(i int, seq uint64, r *Result) {
+	a := answer{seq: seq, index: r.Index, term: r.Term, code: r.Code, found: r.Found}
 	if r.Value != nil || r.Error != "" {
 		a.more = &answerMore{value: r.Value, err: r.Error}
 	}
+	s.answers = slices.Insert(s.answers, s.head+i, a)
+}
+
+// ack forgets the answers up to seq, which the client has, and tells how many
+// those were.
+func (s *session) ack(seq uint64) int {
+	if seq <= s.acked {
+		return 0
+	}
+	s.acked = seq
+	n := 0
+	for kept := s.kept(); n < len(kept) && kept[n].seq <= seq; n++ {
+		kept[n] = answer{}
+	}
+	s.head += n
+	s.tidy()
+	return n
+}
+
+// tidy brings the answers to the front once most of the list is behind them.
+func (s *session) tidy() {
+	if s.head <= len(s.answers)/2 {
+		return
+	}
+	kept := s.kept()
+	if cap(s.answers) > 4*len(kept)+keptAnswers {
+		s.answers = append(make([]answer, 0, 2*len(kept)), kept...)
+	} else {
+		copy(s.answers, kept)
+		clear(s.answers[len(kept):])
+		s.answers = s.answers[:len(kept)]
+	}
+	s.head = 0
 }
 
 func (a *answer) result() Result {
@@ -97,34 +124,99 @@ func (a *answer) result() Result {
 }
 
 // sessions are all sessions, also in the order of their last use.
+//
+// While they are frozen, another goroutine reads those that were there when
+// they were. Each of these is replaced by a copy when it first changes; age tells
+// the copies and the new ones, which may change, from them.
 type sessions struct {
-	byID   map[uint64]*session
-	newest *session
-	oldest *session
-	limit  int
+	byID    map[uint64]*session
+	newest  *session
+	oldest  *session
+	answers int // that all of them keep
+	limit   int // of sessions
+	most    int // answers
+	// forgotten is the last use of the session that was forgotten last. As the
+	// least used one goes, no forgotten session was used after it.
+	forgotten raft.Index
+	frozen    bool
+	age       uint64 // how often they were frozen
 }
 
-// open makes a session, at the cost of the one least used when there are
-// too many.
-func (t *sessions) open(id uint64) *session {
+func newSessions(limit, most int) sessions {
+	return sessions{byID: make(map[uint64]*session), limit: limit, most: most}
+}
+
+// open makes a session, used by the entry of index.
+func (t *sessions) open(id uint64, index raft.Index) *session {
 	if len(t.byID) >= t.limit {
-		old := t.oldest
-		t.unlink(old)
-		delete(t.byID, old.id)
+		t.forget()
 	}
-	s := &session{id: id}
+	s := &session{id: id, used: index, age: t.age}
 	t.byID[id] = s
 	t.link(s)
 	return s
 }
 
-// use makes s the one used last.
-func (t *sessions) use(s *session) {
+// use makes s, which the entry of index uses, the one used last, and returns
+// what may be changed of it.
+func (t *sessions) use(s *session, index raft.Index) *session {
 	if t.newest != s {
 		t.unlink(s)
 		t.link(s)
 	}
+	if t.frozen && s.age != t.age {
+		s = t.replace(s)
+	}
+	s.used = index
+	return s
 }
+
+// replace puts a copy in the place of s, the newest.
+func (t *sessions) replace(s *session) *session {
+	c := *s
+	c.age = t.age
+	c.head = 0
+	kept := s.kept()
+	c.answers = append(make([]answer, 0, len(kept)+len(kept)/4+4), kept...)
+	t.unlink(s)
+	t.link(&c)
+	t.byID[c.id] = &c
+	return &c
+}
+
+// keep keeps r, the answer of seq, which belongs at place i of s, the session
+// used last. When it is one too many, the sessions used least are forgotten;
+// never s, since a session alone keeps at most MaxAhead.
+func (t *sessions) keep(s *session, i int, seq uint64, r *Result) {
+	s.keep(i, seq, r)
+	t.answers++
+	for t.answers > t.most {
+		t.forget()
+	}
+}
+
+// forget forgets the session used least.
+func (t *sessions) forget() {
+	old := t.oldest
+	t.unlink(old)
+	delete(t.byID, old.id)
+	t.answers -= len(old.kept())
+	t.forgotten = old.used
+}
+
+// freeze returns the sessions, oldest first. Until thaw nothing of them
+// changes but their place in the list.
+func (t *sessions) freeze() []*session {
+	list := make([]*session, 0, len(t.byID))
+	for s := t.oldest; s != nil; s = s.newer {
+		list = append(list, s)
+	}
+	t.frozen = true
+	t.age++
+	return list
+}
+
+func (t *sessions) thaw() { t.frozen = false }
 
 func (t *sessions) link(s *session) {
 	s.older, s.newer = t.newest, nil

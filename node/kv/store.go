@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
@@ -14,15 +12,9 @@ import (
 
 // Store is the state machine. It is used by one goroutine at a time.
 type Store struct {
-	pairs    map[string]*pair
+	pairs    table
 	sessions sessions
-}
-
-// pair is what a key stands for. The bytes of value are never changed: answers
-// and readers share them.
-type pair struct {
-	value []byte
-	index raft.Index // of the entry that set it
+	unsafe   raft.Unsafe
 }
 
 // Result is what came of an entry.
@@ -39,23 +31,34 @@ type Result struct {
 }
 
 // New returns an empty store.
-func New() *Store { return newStore(maxSessions) }
+func New() *Store { return newStore(maxSessions, maxAnswers) }
 
-func newStore(sessionLimit int) *Store {
-	return &Store{
-		pairs:    make(map[string]*pair),
-		sessions: sessions{byID: make(map[uint64]*session), limit: sessionLimit},
-	}
+func newStore(sessions, answers int) *Store {
+	return &Store{pairs: newTable(), sessions: newSessions(sessions, answers)}
 }
 
-// Apply applies the command of one entry. It keeps no memory of data. Whatever
-// data is, the answer and the new state are the same on every node.
+// SetUnsafe switches rules off. The store knows one, [raft.UnsafeNoSessions].
+func (s *Store) SetUnsafe(rules raft.Unsafe) { s.unsafe = rules }
+
+// settleStep is how many changes a store that was frozen takes back with each
+// command, releaseStep how many at once when it is released: so few are done
+// with before anybody notices.
+const (
+	settleStep  = 4
+	releaseStep = 256
+)
+
+// Apply applies the command of one entry; indexes ascend. It keeps no memory of
+// data. Whatever data is, the answer and the new state are the same on every node.
 func (s *Store) Apply(index raft.Index, term raft.Term, data []byte) Result {
+	if s.pairs.over != nil {
+		s.pairs.settle(settleStep)
+	}
 	var c Command
 	if err := DecodeCommand(data, &c); err != nil {
 		return Result{Code: wire.CodeBad, Index: index, Term: term, Error: err.Error()}
 	}
-	if c.Session == 0 || c.Op == wire.OpGet {
+	if c.Session == 0 || c.Op == wire.OpGet || s.unsafe.Has(raft.UnsafeNoSessions) {
 		return s.do(index, term, &c)
 	}
 	return s.once(index, term, &c)
@@ -69,11 +72,17 @@ func (s *Store) once(index raft.Index, term raft.Term, c *Command) Result {
 	client := s.sessions.byID[c.Session]
 	switch {
 	case client != nil:
-		s.sessions.use(client)
-	case c.Seq == 1:
-		client = s.sessions.open(c.Session)
-	default:
+		client = s.sessions.use(client, index)
+	case c.Seq != 1:
 		return refuse(wire.CodeNoSession, "session %d is not known, and command %d is not its first", c.Session, c.Seq)
+	case c.Since < s.sessions.forgotten:
+		// Had the session been open before, it was opened after Since, and forgotten:
+		// its last use was at forgotten or before. So from forgotten on Since tells
+		// that it is new.
+		return refuse(wire.CodeNoSession, "session %d is not known, but may have been: sessions last used up to entry %d are forgotten, and it may be as old as entry %d",
+			c.Session, s.sessions.forgotten, c.Since+1)
+	default:
+		client = s.sessions.open(c.Session, index)
 	}
 	if c.Seq <= client.acked {
 		return refuse(wire.CodeBad, "the client has had the answer of command %d: it acknowledged all up to %d", c.Seq, client.acked)
@@ -81,34 +90,34 @@ func (s *Store) once(index raft.Index, term raft.Term, c *Command) Result {
 	// Acked counts only together with a Seq beyond it, else a single command
 	// could close its own session for ever.
 	if c.Acked < c.Seq {
-		client.ack(c.Acked)
+		s.sessions.answers -= client.ack(c.Acked)
 	}
 	if c.Seq-client.acked > MaxAhead {
 		return refuse(wire.CodeBad, "command %d is more than %d ahead of %d, the last acknowledged", c.Seq, MaxAhead, client.acked)
 	}
-	a := client.answer(c.Seq)
-	if a.given() {
+	a, place := client.find(c.Seq)
+	if a != nil {
 		return a.result()
 	}
 	r := s.do(index, term, c)
-	a.keep(&r)
+	s.sessions.keep(client, place, c.Seq, &r)
 	return r
 }
 
 // do applies a command.
 func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
 	r := Result{Code: wire.CodeOK, Index: index, Term: term}
-	p := s.pairs[string(c.Key)]
+	p := s.pairs.find(c.Key)
 	switch c.Op {
 	case wire.OpPut:
-		s.set(p, c.Key, bytes.Clone(c.Value), index)
+		s.pairs.set(p, c.Key, bytes.Clone(c.Value), index)
 	case wire.OpGet:
 		if p != nil {
 			r.Found, r.Value = true, p.value
 		}
 	case wire.OpDel:
 		r.Found = p != nil
-		delete(s.pairs, string(c.Key))
+		s.pairs.delete(p, c.Key)
 	case wire.OpCAS:
 		switch {
 		case p == nil:
@@ -116,7 +125,7 @@ func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
 		case !bytes.Equal(p.value, c.Old):
 			fail(&r, "%s is %s, not %s", excerpt(c.Key), excerpt(p.value), excerpt(c.Old))
 		default:
-			s.set(p, c.Key, bytes.Clone(c.Value), index)
+			s.pairs.set(p, c.Key, bytes.Clone(c.Value), index)
 		}
 	case wire.OpIncr:
 		n, ok := number(p)
@@ -127,7 +136,7 @@ func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
 			fail(&r, "%s is %d, the largest there is", excerpt(c.Key), n)
 		default:
 			r.Value = strconv.AppendInt(nil, n+1, 10)
-			s.set(p, c.Key, r.Value, index)
+			s.pairs.set(p, c.Key, r.Value, index)
 		}
 	}
 	return r
@@ -135,16 +144,6 @@ func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
 
 func fail(r *Result, format string, args ...any) {
 	r.Code, r.Error = wire.CodeFailed, fmt.Sprintf(format, args...)
-}
-
-// set gives the key, whose pair is p or nil for a new one, a value that
-// nobody else changes.
-func (s *Store) set(p *pair, key, value []byte, index raft.Index) {
-	if p == nil {
-		p = new(pair)
-		s.pairs[string(key)] = p
-	}
-	p.value, p.index = value, index
 }
 
 // number is the integer a pair holds; a missing one counts as 0.
@@ -162,7 +161,7 @@ func number(p *pair) (int64, bool) {
 // Get returns what a key stands for and the index of the entry that set it.
 // The value must not be changed.
 func (s *Store) Get(key []byte) (value []byte, index raft.Index, found bool) {
-	p := s.pairs[string(key)]
+	p := s.pairs.find(key)
 	if p == nil {
 		return nil, 0, false
 	}
@@ -170,11 +169,4 @@ func (s *Store) Get(key []byte) (value []byte, index raft.Index, found bool) {
 }
 
 // Pairs returns all keys in order.
-func (s *Store) Pairs() []wire.Pair {
-	pairs := make([]wire.Pair, 0, len(s.pairs))
-	for key, p := range s.pairs {
-		pairs = append(pairs, wire.Pair{Key: key, Value: string(p.value), Index: p.index})
-	}
-	slices.SortFunc(pairs, func(a, b wire.Pair) int { return strings.Compare(a.Key, b.Key) })
-	return pairs
-}
+func (s *Store) Pairs() []wire.Pair { return s.pairs.sorted() }
