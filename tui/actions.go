@@ -103,6 +103,26 @@ func (m *model) kill(tea.KeyMsg) tea.Cmd    { return m.onNodes("kill") }
 func (m *model) restart(tea.KeyMsg) tea.Cmd { return m.onNodes("restart") }
 func (m *model) elect(tea.KeyMsg) tea.Cmd   { return m.onNodes("elect") }
 
+func (m *model) transfer(tea.KeyMsg) tea.Cmd { return m.onNodes("transfer") }
+func (m *model) snapshot(tea.KeyMsg) tea.Cmd { return m.onNodes("snapshot") }
+
+// add opens the prompt with the next number that no node has had.
+func (m *model) add(tea.KeyMsg) tea.Cmd {
+	next := 1
+	for i := range m.lab.status.Nodes {
+		next = max(next, m.lab.status.Nodes[i].ID+1)
+	}
+	return m.ask("add " + strconv.Itoa(next))
+}
+
+// remove asks: a node that leaves takes its data with it.
+func (m *model) remove(tea.KeyMsg) tea.Cmd {
+	if ids := m.picked(); len(ids) > 0 {
+		m.confirm("remove " + numbers(ids))
+	}
+	return nil
+}
+
 // pause pauses the picked nodes; when all of them are paused it resumes them.
 func (m *model) pause(tea.KeyMsg) tea.Cmd {
 	verb := "resume"
@@ -128,12 +148,11 @@ func (m *model) node(id int) *netlab.NodeStatus {
 // two that are marked.
 func (m *model) links() string {
 	if m.ui.view == viewLinks {
-		from, to := m.ui.linkFrom, m.ui.linkTo
-		if from < len(m.pic.nodes) && to < len(m.pic.nodes) {
-			if from == to {
-				return strconv.Itoa(m.pic.nodes[from].ID)
+		if i, j := m.pic.pickedLink(); i >= 0 {
+			if i == j {
+				return strconv.Itoa(m.pic.nodes[i].ID)
 			}
-			return strconv.Itoa(m.pic.nodes[from].ID) + " to " + strconv.Itoa(m.pic.nodes[to].ID)
+			return strconv.Itoa(m.pic.nodes[i].ID) + " to " + strconv.Itoa(m.pic.nodes[j].ID)
 		}
 	}
 	ids := m.picked()
@@ -259,9 +278,11 @@ func (m *model) move(dy, dx int) tea.Cmd {
 			m.ui.eventID = rows[clamp(at+dy, 0, len(rows)-1)].ID
 		}
 	case m.ui.view == viewLinks:
-		n := len(m.pic.nodes)
-		m.ui.linkFrom = clamp(m.ui.linkFrom+dy, 0, max(0, n-1))
-		m.ui.linkTo = clamp(m.ui.linkTo+dx, 0, max(0, n-1))
+		if i, j := m.pic.pickedLink(); i >= 0 {
+			last := len(m.pic.nodes) - 1
+			m.ui.linkFrom = m.pic.nodes[clamp(i+dy, 0, last)].ID
+			m.ui.linkTo = m.pic.nodes[clamp(j+dx, 0, last)].ID
+		}
 	case m.ui.view == viewData:
 		m.ui.scroll = max(0, m.ui.scroll+dy)
 	default:
@@ -293,7 +314,7 @@ func (m *model) scrollLast(tea.KeyMsg) tea.Cmd  { m.ui.logBack = 0; return nil }
 
 func (m *model) scrollLog(by int) {
 	back := int(m.ui.logBack) + by
-	m.ui.logBack = uint64(clamp(back, 0, max(0, int(m.pic.maxLast())-5)))
+	m.ui.logBack = uint64(clamp(back, 0, max(0, int(m.pic.maxLast()-min(m.pic.logFloor(), m.pic.maxLast()))-4)))
 }
 
 func (m *model) showNodes(tea.KeyMsg) tea.Cmd    { return m.show(viewNodes) }
@@ -355,25 +376,39 @@ func (m *model) beats(tea.KeyMsg) tea.Cmd {
 }
 
 // back closes what lies on top: the overlay, the error, the view, the filter,
-// the marks; then it ends the line that runs.
+// the marks. A line that runs is ended before the view is left, one that waits
+// for the cluster after all else.
 func (m *model) back(tea.KeyMsg) tea.Cmd {
 	switch {
 	case m.ui.overlay != overlayNone:
 		m.ui.overlay = overlayNone
 	case m.ui.notice.bad:
 		m.ui.notice = notice{}
-	case len(m.queue) > 0:
-		m.cancel()
+	case m.end(false):
 	case m.ui.notice.text != "":
 		m.ui.notice = notice{}
 	case m.ui.filter != "":
 		m.ui.filter = ""
 	case m.ui.view != viewHome:
 		m.ui.view = viewHome
-	default:
+	case len(m.ui.marked) > 0:
 		clear(m.ui.marked)
+	default:
+		m.end(true)
 	}
 	return nil
+}
+
+// end ends the newest running line, of those that run beside the others or of
+// those that do not, and tells whether there was one.
+func (m *model) end(aside bool) bool {
+	for _, r := range slices.Backward(m.jobs) {
+		if r.aside == aside {
+			r.end()
+			return true
+		}
+	}
+	return false
 }
 
 // copyLine puts the command line of the picked or the newest event on the
@@ -469,15 +504,21 @@ func (m *model) confirm(line string) {
 	switch verbOf(line) {
 	case "down":
 		m.ui.textTitle = "This stops the lab and all its nodes, for everyone who watches it."
+	case "remove":
+		m.ui.textTitle = "They leave the cluster: once it has decided so, their processes end and their data is deleted."
+	case "members":
+		m.ui.textTitle = "Nodes not named leave the cluster: once it has decided so, their processes end and their data is deleted."
 	default:
 		m.ui.textTitle = "This deletes what the nodes have on disk: entries only they stored are gone."
 	}
+	m.ui.preview = m.opts.Preview(line, &m.lab.status)
 }
 
 func (m *model) confirmKey(k tea.KeyMsg) tea.Cmd {
 	switch strings.ToLower(k.String()) {
 	case "y":
 		m.ui.overlay = overlayNone
+		clear(m.ui.marked)
 		return m.run(m.ui.input.String(), true)
 	case "n", "esc", "q":
 		m.ui.overlay = overlayNone

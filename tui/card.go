@@ -2,6 +2,7 @@ package tui
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/raftlab/raftlab/netlab"
 )
@@ -14,18 +15,25 @@ func drawCard(p *picture, pn pane) {
 	}
 	st := &p.lab.status
 	need := "needs " + strconv.Itoa(minW) + "x" + strconv.Itoa(minH) + ", is " + strconv.Itoa(pn.w) + "x" + strconv.Itoa(pn.h) + ", q quits"
-	lines := []segment{{"raftlab " + st.Lab + "  " + p.clockState(), strong, 0}}
+	lines := []segment{{text: "raftlab " + st.Lab + "  " + p.clockState(), style: strong}}
+	add := func(s string, sty style) { lines = append(lines, segment{text: s, style: sty}) }
 	if p.lab.known {
+		if len(st.Unsafe) > 0 {
+			add("!! UNSAFE "+strings.Join(st.Unsafe, ","), alarm)
+		}
 		lead := "no leader"
 		if p.lead != nil {
 			lead = "leader " + name(p.lead.ID)
 		}
-		lines = append(lines, segment{lead + ", term " + strconv.FormatUint(st.Term, 10) + ", commit " + strconv.FormatUint(st.Commit, 10), plain, 0})
+		add(lead+", term "+strconv.FormatUint(st.Term, 10)+", commit "+strconv.FormatUint(st.Commit, 10), plain)
 		if p.quorumLost() {
-			lines = append(lines, segment{"!! NO QUORUM", alarm, 0})
+			add("!! NO QUORUM", alarm)
 		}
 		if len(st.Violations) > 0 {
-			lines = append(lines, segment{"!! " + st.Violations[len(st.Violations)-1].Message, alarm, 0})
+			add("!! "+st.Violations[len(st.Violations)-1].Message, alarm)
+		}
+		if s := p.changeText(); s != "" {
+			add(s+", quorum "+p.voters.quorumText(), strong)
 		}
 		for i, n := range p.nodes {
 			word, sty := p.roleWord(i)
@@ -33,7 +41,7 @@ func drawCard(p *picture, pn pane) {
 			if n.State != netlab.StateDead {
 				s += " t" + strconv.FormatUint(n.Term, 10) + " " + strconv.FormatUint(n.LastIndex, 10) + "/" + strconv.FormatUint(n.Commit, 10)
 			}
-			lines = append(lines, segment{s, style{attr: sty.attr &^ reverse}, 0})
+			add(s, style{attr: sty.attr &^ reverse})
 		}
 	}
 	for y, l := range lines {

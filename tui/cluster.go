@@ -142,7 +142,7 @@ func (p *picture) clusterTitle() (left, right string) {
 func drawCluster(p *picture, pn pane) {
 	legend := 0
 	if pn.h >= 20 {
-		legend = 3
+		legend = len(legendLines) + 1
 	}
 	area := pn.sub(1, 0, pn.w-2, pn.h-legend)
 	spots, walls, ok := p.clusterSpots(area.w, area.h)
@@ -160,9 +160,17 @@ func drawCluster(p *picture, pn pane) {
 		p.drawBox(area.sub(spots[i].x, spots[i].y, spots[i].w, spots[i].h), i)
 	}
 	if legend > 0 {
-		pn.text(1, pn.h-2, fit("A append  h heartbeat  V vote?  a ok  r reject  v yes  n no", pn.w-1), faint)
-		pn.text(1, pn.h-1, fit("place = share of flight  X lost  dots: who a leader reaches", pn.w-1), faint)
+		for i, s := range legendLines {
+			pn.text(1, pn.h-len(legendLines)+i, fit(s, pn.w-1), faint)
+		}
 	}
+}
+
+// legendLines say what the letters mean, for the narrowest pane: 50 columns.
+var legendLines = [...]string{
+	"A append h heartbeat V vote? P prevote? S snapshot",
+	"a ok     r reject    v yes   n no       s has it",
+	"T stand now  I i read index  X lost  dots: reaches",
 }
 
 // drawPaths draws who a leader or candidate reaches, and what travels, at its
@@ -297,7 +305,10 @@ func (p *picture) drawBox(pn pane, i int) {
 	switch {
 	case n.State != netlab.StateUp:
 	case n.Role == netlab.RoleLeader:
-		s = "has " + strconv.Itoa(p.reach[i]) + "/" + strconv.Itoa(len(p.nodes))
+		s = "has " + strings.ReplaceAll(p.votersOf(n).counted(p.hears(i)), " of ", "/")
+		if p.votersOf(n).joint() {
+			s = strings.NewReplacer("has ", "", " old", "", " new", "", ",", "").Replace(s)
+		}
 	case n.Vote > 0:
 		s = "voted " + name(n.Vote)
 	}

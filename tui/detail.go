@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,12 +28,16 @@ func drawNodeCard(p *picture, pn pane) {
 	}
 }
 
+// wantFacts is how many lines a leader's facts take in most states, the same
+// while they change so that nothing jumps.
+func (p *picture) wantFacts() int { return 8 + len(p.nodes) }
+
 // nodeFacts is all that is known of a node, most important first.
 func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 	i := p.place(n.ID)
 	var out []segment
 	add := func(st style, format string, args ...any) {
-		out = append(out, segment{fmt.Sprintf(format, args...), st, 0})
+		out = append(out, segment{text: fmt.Sprintf(format, args...), style: st})
 	}
 	word, _ := p.roleWord(i)
 	head := fmt.Sprintf("%s of term %d", word, n.Term)
@@ -59,26 +64,43 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 	default:
 		add(plain, "pid %d, up %s, started %s", n.Pid, shortTime(time.Duration(max(0, p.time-n.StateNS))), plural(n.Starts, "time", "times"))
 	}
-	add(plain, "log 1-%d, last term %d, durable %d, commit %d, applied %d", n.LastIndex, n.LastTerm, n.Durable, n.Commit, n.Applied)
-	if n.SnapshotIndex > 0 {
-		add(plain, "snapshot of 1-%d, term %d", n.SnapshotIndex, n.SnapshotTerm)
+	switch first := firstOf(n); {
+	case n.LastIndex == 0:
+		add(plain, "log empty")
+	case first > n.LastIndex:
+		add(plain, "log empty behind the snapshot, commit %d, applied %d", n.Commit, n.Applied)
+	default:
+		add(plain, "log %d-%d, last term %d, durable %d, commit %d, applied %d", first, n.LastIndex, n.LastTerm, n.Durable, n.Commit, n.Applied)
 	}
-	add(plain, "on disk %s, %s waiting", bytesText(n.DataBytes), plural(n.Pending, "request", "requests"))
+	add(plain, "%s", configText(n))
+	disk := "on disk " + bytesText(n.DataBytes)
+	if n.SnapshotIndex > 0 {
+		disk += fmt.Sprintf(", snapshot of 1-%d (term %d) %s", n.SnapshotIndex, n.SnapshotTerm, bytesText(n.SnapshotSize))
+	} else {
+		disk += ", no snapshot"
+	}
+	if n.Snapshotting {
+		disk += ", writing one"
+	}
+	if n.Pending > 0 {
+		disk += ", " + plural(n.Pending, "request waits", "requests wait")
+	}
+	add(plain, "%s", disk)
 	if left, length, ok := p.timer(i); ok {
 		what := "election timer"
 		if n.Role == netlab.RoleLeader {
 			what = "next heartbeat in"
 		}
-		add(plain, "%s %s of %s", what, shortTime(p.sampledTimer(n.ID, left, length)), shortTime(length))
+		add(plain, "%s %s of %s%s", what, shortTime(p.sampledTimer(n.ID, left, length)), shortTime(length), p.lease(n))
+	}
+	if n.State == netlab.StateUp && n.Role == netlab.RoleLeader && n.TransferTo > 0 {
+		add(strong, "hands over to %s: takes no writes until it leads, or an election timeout is over", name(n.TransferTo))
+	}
+	if peer := p.peer(n.ID); peer != nil && peer.Flow == flowSnapshot {
+		add(plain, "is sent %s by %s", p.sending(peer).text(), name(p.lead.ID))
 	}
 	for _, s := range p.whyNot(i) {
 		add(plain, "%s", s)
-	}
-	if len(n.Peers) > 0 {
-		add(faint, "%-5s %8s %8s %8s  %-12s %s", "peer", "next", "match", "under way", "last answer", "state")
-		for _, q := range n.Peers {
-			add(plain, "%-5s %8d %8d %9d  %-12s %s", name(q.ID), q.Next, q.Match, q.Inflight, p.lastAck(n.ID, q), p.peerState(n.ID, q))
-		}
 	}
 	if len(n.Votes) > 0 && (n.Role == netlab.RoleCandidate || n.Role == netlab.RolePreCandidate) {
 		s := "votes:"
@@ -89,16 +111,59 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 				s += " " + name(v.From) + " no"
 			}
 		}
-		add(plain, "%s, %d win", s, p.lab.status.Quorum)
+		v := p.votersOf(n)
+		add(plain, "%s", s)
+		add(plain, "has %s, %s win", v.counted(func(id int) bool { return voteMark(n, id) == '+' }), v.quorumText())
+	}
+	if len(n.Peers) > 0 {
+		add(faint, peerFormat, "peer", "next", "match", "under way", "last answer", "flow")
+		for _, q := range n.Peers {
+			add(plain, peerFormat, name(q.ID), strconv.FormatUint(q.Next, 10), strconv.FormatUint(q.Match, 10), strconv.Itoa(q.Inflight), p.lastAck(n.ID, q), p.peerState(n.ID, q))
+		}
 	}
 	return out
+}
+
+// peerFormat is a row of a leader's table of its peers.
+const peerFormat = "%-4s %7s %7s %9s  %-11s %s"
+
+// configText is a node's newest configuration, which it goes by (§6).
+func configText(n *netlab.NodeStatus) string {
+	if len(n.Voters) == 0 {
+		return "has no configuration yet: it has to hear from a leader"
+	}
+	s := "voters " + nameRanges(n.Voters)
+	if len(n.VotersOld) > 0 {
+		s = "C_old " + nameRanges(n.VotersOld) + " and C_new " + nameRanges(n.Voters)
+	}
+	if len(n.Learners) > 0 {
+		s += ", learners " + nameRanges(n.Learners)
+	}
+	switch {
+	case n.ConfigIndex == 0:
+		return s + ", since the start"
+	case n.ConfigIndex > n.Commit:
+		return s + fmt.Sprintf(", by entry %d, not committed", n.ConfigIndex)
+	}
+	return s + fmt.Sprintf(", by entry %d", n.ConfigIndex)
+}
+
+// lease is how long a leader may still read on its lease (thesis §6.4.1).
+func (p *picture) lease(n *netlab.NodeStatus) string {
+	if n.Role != netlab.RoleLeader || n.LeaseEndNS == 0 {
+		return ""
+	}
+	if n.LeaseEndNS <= p.time {
+		return "; lease over"
+	}
+	return "; lease for " + shortTime(time.Duration(n.LeaseEndNS-p.time))
 }
 
 func (p *picture) lastAck(leader int, q netlab.PeerStatus) string {
 	last := q.LastAckNS
 	// The node's word comes late; the network knows of answers since.
 	fr := p.newest(func(fr *frame) bool {
-		return fr.From == q.ID && fr.To == leader && fr.ArrivedNS != 0 && fr.Kind == kindAppendReply
+		return fr.From == q.ID && fr.To == leader && fr.ArrivedNS != 0 && (fr.Kind == kindAppendReply || fr.Kind == kindSnapshotReply)
 	})
 	if fr != nil {
 		last = max(last, fr.ArrivedNS)
@@ -126,10 +191,14 @@ func (p *picture) peerState(from int, q netlab.PeerStatus) string {
 		return "cut"
 	case !p.open(j, i):
 		return "answers are cut"
-	case q.Probing:
-		return "looking where the logs agree"
+	case q.Flow == flowSnapshot:
+		return "snapshot " + p.sending(&q).share()
+	case q.Probing || q.Flow == flowProbe:
+		return "probe: where do logs agree?"
+	case q.Flow == "":
+		return "ok"
 	}
-	return "ok"
+	return q.Flow
 }
 
 // whyNot says why entries of a leader's log are not committed, and which of a
@@ -144,20 +213,19 @@ func (p *picture) whyNot(i int) []string {
 		return out
 	}
 	next := n.Commit + 1
-	have := []int{}
-	if n.Durable >= next {
-		have = append(have, n.ID)
-	}
-	for _, q := range n.Peers {
-		if q.Match >= next {
-			have = append(have, q.ID)
+	stores := func(id int) bool {
+		if id == n.ID {
+			return n.Durable >= next
 		}
+		i := slices.IndexFunc(n.Peers, func(q netlab.PeerStatus) bool { return q.ID == id })
+		return i >= 0 && n.Peers[i].Match >= next
 	}
-	s := fmt.Sprintf("why no commit: entry %d needs %d copies, known are %d", next, p.lab.status.Quorum, len(have))
-	if len(have) > 0 {
-		s += " (" + names(have) + ")"
+	v := p.votersOf(n)
+	s := fmt.Sprintf("why no commit: entry %d needs %s copies, known are %s", next, v.quorumText(), v.counted(stores))
+	if have := slices.DeleteFunc(v.all(), func(id int) bool { return !stores(id) }); len(have) > 0 {
+		s += " (" + nameRanges(have) + ")"
 	}
-	if term, ok := termAt(n.Log, next); ok && term < n.Term && len(have) >= p.lab.status.Quorum {
+	if term, ok := termAt(n.Log, next); ok && term < n.Term && v.decide(stores) {
 		s += "; it is of term " + strconv.FormatUint(term, 10) + ", and only entries of term " + strconv.FormatUint(n.Term, 10) + " commit by counting (§5.4.2)"
 	}
 	return append(out, s)
@@ -170,25 +238,25 @@ func drawNodeOverlay(p *picture, pn pane) {
 	if n == nil {
 		return
 	}
-	in := pn.frame("NODE "+name(n.ID), "x kill  r restart  z pause  t time out   esc back")
+	in := pn.frame("NODE "+name(n.ID), "esc back")
 	lines := p.nodeFacts(n)
 	lines = append(lines, segment{})
 	switch d := p.ui.detail; {
 	case d == nil || d.Node != n.ID:
-		lines = append(lines, segment{"reading its log ..", faint, 0})
+		lines = append(lines, segment{text: "reading its log ..", style: faint})
 	default:
 		from := "as the node has it"
 		if d.Source == "disk" {
 			from = "as read from its disk"
 		}
-		lines = append(lines, segment{"log, newest first, " + from, faint, 0})
+		lines = append(lines, segment{text: "log, newest first, " + from, style: faint})
 		for i := len(d.Entries) - 1; i >= 0; i-- {
 			e := &d.Entries[i]
 			state := "not committed"
 			if e.Index <= d.Commit {
 				state = "committed"
 			}
-			lines = append(lines, segment{fmt.Sprintf("%8d  t%-4d %-13s  %-8s %s", e.Index, e.Term, state, e.Kind, e.Command), plain, 0})
+			lines = append(lines, segment{text: fmt.Sprintf("%8d  t%-4d %-13s  %-8s %s", e.Index, e.Term, state, e.Kind, e.Command)})
 		}
 	}
 	drawLines(p, in, lines)

@@ -172,7 +172,7 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 	x := pn.text(1, 0, s, faint) + 1
 	if r.folded > 1 && r.Minor {
 		pn.text(x, 0, "..", faint)
-		pn.text(x+whoWidth, 0, strconv.Itoa(r.folded)+" routine steps: appends and commits (f unfolds)", st)
+		pn.text(x+whoWidth, 0, strconv.Itoa(r.folded)+" routine steps: appends, commits, reads (f unfolds)", st)
 		return
 	}
 	pn.text(x, 0, who(r.Event), st)
@@ -219,6 +219,19 @@ func markOf(ev *netlab.Event) byte {
 		return faultMark(verbOf(ev.Line), ev.Text)
 	case netlab.EventClock:
 		return 'T'
+	case netlab.EventConfig:
+		switch ev.Config {
+		case netlab.ConfigJoint:
+			return 'J'
+		case netlab.ConfigSimple:
+			return 'M'
+		}
+	case netlab.EventTransfer:
+		return 'O'
+	case netlab.EventSnapshot:
+		if !ev.Minor {
+			return 's'
+		}
 	}
 	return 0
 }

@@ -41,10 +41,29 @@ func follower(id int, terms string, term uint64, vote int, commit uint64, left, 
 	return n
 }
 
+// allVote makes all nodes of a lab the voters it began with.
+func allVote(st *netlab.Status) {
+	st.Config = netlab.ConfigStatus{Committed: true}
+	for i := range st.Nodes {
+		st.Config.Voters = append(st.Config.Voters, st.Nodes[i].ID)
+	}
+	for i := range st.Nodes {
+		st.Nodes[i].Voters = st.Config.Voters
+	}
+}
+
 func mesh(n int, set func(l *netlab.LinkStatus)) []netlab.LinkStatus {
+	var ids []int
+	for id := 1; id <= n; id++ {
+		ids = append(ids, id)
+	}
+	return meshOf(ids, set)
+}
+
+func meshOf(ids []int, set func(l *netlab.LinkStatus)) []netlab.LinkStatus {
 	var out []netlab.LinkStatus
-	for i := 1; i <= n; i++ {
-		for j := 1; j <= n; j++ {
+	for _, i := range ids {
+		for _, j := range ids {
 			if i == j {
 				continue
 			}
@@ -88,6 +107,7 @@ func split() (netlab.Update, netlab.Update) {
 		follower(4, log+"66", 6, 2, 40, 160, 290, now),
 		follower(5, log+"777", 7, 1, 42, 187, 290, now),
 	}
+	allVote(st)
 	side := map[int]int{1: 0, 3: 0, 5: 0, 2: 1, 4: 1}
 	st.Links = mesh(5, func(l *netlab.LinkStatus) {
 		l.DelayMS, l.FlightNS = 200, 200_300_000
@@ -103,7 +123,7 @@ func split() (netlab.Update, netlab.Update) {
 	before.Links = mesh(5, func(l *netlab.LinkStatus) { l.DelayMS = 200; l.Sent = 300 })
 	before.Clock.LabNS = now - 1000*msNS
 	more := netlab.Update{
-		Lab:   &netlab.LabChange{Term: 7, Leader: 1, Commit: 43, Clock: st.Clock, Partition: st.Partition, Load: st.Load, LastEvent: 6},
+		Lab:   &netlab.LabChange{Term: 7, Leader: 1, Commit: 43, Quorum: 3, Config: st.Config, Clock: st.Clock, Partition: st.Partition, Load: st.Load, LastEvent: 6},
 		Links: st.Links, Nodes: st.Nodes,
 		Events: []netlab.Event{
 			{ID: 1, LabNS: 31_000 * msNS, Kind: netlab.EventElected, Node: 2, Term: 6, Text: "won term 6 with the votes of S2 S3 S4 (3 of 5)"},
@@ -141,6 +161,7 @@ func killed() (netlab.Update, netlab.Update) {
 	for id := 1; id <= 9; id++ {
 		st.Nodes = append(st.Nodes, follower(id, full, 7, 1, 128, 200, 300, now-400*msNS))
 	}
+	allVote(st)
 	st.Nodes[0].Role = netlab.RoleLeader
 	st.Links = mesh(9, func(l *netlab.LinkStatus) {
 		if l.From == 3 || l.To == 3 {
@@ -173,7 +194,7 @@ func killed() (netlab.Update, netlab.Update) {
 	changed[7].Role, changed[7].Votes = netlab.RoleCandidate, vote(8, 5, 7)
 	changed[2].LastIndex, changed[2].Log, changed[2].Commit = 126, runs(full[:126]), 125
 	u := netlab.Update{
-		Lab:   &netlab.LabChange{Term: 8, Commit: 128, Clock: netlab.ClockStatus{LabNS: now, Rate: 1}, LastEvent: 5},
+		Lab:   &netlab.LabChange{Term: 8, Commit: 128, Quorum: 5, Config: st.Config, Clock: netlab.ClockStatus{LabNS: now, Rate: 1}, LastEvent: 5},
 		Nodes: changed,
 		Events: []netlab.Event{
 			{ID: 1, LabNS: 16_002 * msNS, Kind: netlab.EventFault, Text: "slow 3 80ms: all links of S3 now take 80 ms each way", Line: "slow 3 80ms"},
@@ -219,6 +240,7 @@ func quiet() (netlab.Update, netlab.Update) {
 	for id := 1; id <= 3; id++ {
 		st.Nodes = append(st.Nodes, follower(id, "11111", 1, 2, 5, int64(150+id*20), 290, now))
 	}
+	allVote(st)
 	st.Nodes[1].Role = netlab.RoleLeader
 	st.Links = mesh(3, nil)
 	return netlab.Update{Status: st}, netlab.Update{
@@ -229,7 +251,11 @@ func quiet() (netlab.Update, netlab.Update) {
 var scenes = []struct {
 	name string
 	make func() (netlab.Update, netlab.Update)
-}{{"quiet3", quiet}, {"split5", split}, {"killed9", killed}}
+}{
+	{"quiet3", quiet}, {"split5", split}, {"killed9", killed},
+	{"learner5", learning}, {"joint5", joint}, {"jointvote5", jointVote}, {"snapshot3", receiving}, {"compacted5", compacted},
+	{"transfer3", transferring}, {"unsafe3", unsafe}, {"gone4", gone},
+}
 
 // scene folds a scene into a store as its reader would, the second update
 // arriving at epoch.

@@ -22,8 +22,16 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 		return hs
 	case overlayConfirm:
 		return []hint{{"y", "yes"}, {"n", "no"}}
-	case overlayNode, overlayText:
+	case overlayText:
 		return []hint{{"up down", "scroll"}, {"esc", "back"}}
+	case overlayNode:
+		hs := []hint{{"up down", "scroll"}, {"esc", "back"}}
+		for _, a := range actions {
+			if a.foot == footNode && !readOnly {
+				hs = append(hs, p.hint(k, a))
+			}
+		}
+		return hs
 	case overlayMessage, overlayEvent:
 		return []hint{{"up down", "next one"}, {"esc", "back"}}
 	}
@@ -43,27 +51,33 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 		hs = []hint{{"up down", "pick"}, {"esc", "back"}}
 	}
 	for _, a := range actions {
-		if !a.foot || a.acts && readOnly || p.ui.view != viewHome && a.acts {
+		if a.foot == footNone || a.acts && readOnly || p.ui.view != viewHome && a.acts {
 			continue
 		}
-		word := a.key.Help().Desc
-		switch a.key.Help() {
-		case k.Pause.Help():
-			if n := p.node(p.ui.node); n != nil && n.State == netlab.StatePaused {
-				word = "resume"
-			}
-		case k.Hold.Help():
-			if p.lab.clock.held {
-				word = "release"
-			}
-		}
-		hs = append(hs, hint{a.key.Help().Key, word})
+		hs = append(hs, p.hint(k, a))
 	}
 	return hs
 }
 
+// hint is what the footer says of an action: what its key does now.
+func (p *picture) hint(k *keyMap, a action) hint {
+	help := a.key.Help()
+	word := help.Desc
+	switch help {
+	case k.Pause.Help():
+		if n := p.node(p.ui.node); n != nil && n.State == netlab.StatePaused {
+			word = "resume"
+		}
+	case k.Hold.Help():
+		if p.lab.clock.held {
+			word = "release"
+		}
+	}
+	return hint{help.Key, word}
+}
+
 // footerDrop is the order in which hints go when the line is too short.
-var footerDrop = []string{"o", "c", "s", "t", "q", "h", "z", "r", "p", "w", "space", "x"}
+var footerDrop = []string{"o", "n", "c", "l", "d", "s", "t", "a", "q", "h", "z", "r", "p", "w", "space", "x"}
 
 func drawFooter(p *picture, pn pane, k *keyMap, actions []action, readOnly bool) {
 	hs := p.footerHints(k, actions, readOnly)

@@ -223,6 +223,7 @@ var (
 	glyphWallH = glyph{'═', '='}
 	glyphWallV = glyph{'║', '#'}
 	glyphBar   = glyph{'█', '#'}
+	glyphRest  = glyph{'░', '.'}
 	glyphPath  = glyph{'─', '-'}
 	glyphPast  = glyph{'═', '='}
 	glyphDots  = glyph{'·', '.'}

@@ -44,12 +44,32 @@ func drawMessageOverlay(p *picture, pn pane) {
 	drawPath(p, in.sub(1, 0, min(60, in.w-2), 1), r)
 	var lines []segment
 	add := func(format string, args ...any) {
-		lines = append(lines, segment{fmt.Sprintf(format, args...), plain, 0})
+		lines = append(lines, segment{text: fmt.Sprintf(format, args...)})
 	}
 	add("%s, term %d, %d bytes, number %d on its link", what(fr), fr.Term, fr.Bytes, fr.Number)
 	switch fr.Kind {
 	case kindAppend, kindHeartbeat:
 		add("after entry %d of term %d; carries %s; leader's commit index %d", fr.PrevIndex, fr.PrevTerm, plural(fr.Entries, "entry", "entries"), fr.Commit)
+	case kindSnapshot:
+		add("stands for entries 1-%d, the last of term %d; carries %s of it from %s on", fr.PrevIndex, fr.PrevTerm, bytesText(int64(fr.Data)), bytesText(fr.Offset))
+		if fr.Done {
+			add("these are its last bytes: %s can put it in the place of its log (§7)", name(fr.To))
+		}
+	case kindSnapshotReply:
+		switch {
+		case fr.Done:
+			add("has all that the snapshot of 1-%d stands for", fr.PrevIndex)
+		case fr.OK:
+			add("has %s of the snapshot of 1-%d, wants what follows", bytesText(fr.Offset), fr.PrevIndex)
+		default:
+			add("refused: the request's term is over, or its bytes do not follow those it has")
+		}
+	case kindTimeoutNow:
+		add("%s is to stand for election at once: %s hands over to it (thesis §3.10)", name(fr.To), name(fr.From))
+	case kindReadIndex:
+		add("asks for the index that a client's read at %s has to wait for (thesis §6.4)", name(fr.From))
+	case kindReadIndexReply:
+		add("still leads: the read may be served once entry %d is applied (thesis §6.4)", fr.Match)
 	case kindVote, kindPreVote:
 		add("the candidate's log ends at %d, term %d", fr.LastIndex, fr.LastTerm)
 	case kindAppendReply:

@@ -11,6 +11,7 @@ import (
 type keyMap struct {
 	Kill, Restart, Pause, Elect               key.Binding
 	Partition, Cut, Slow, Lose, Heal          key.Binding
+	Add, Remove, Transfer, Snapshot           key.Binding
 	Put, Load                                 key.Binding
 	Hold, Slower, Faster                      key.Binding
 	Palette, Help, Quit, Down                 key.Binding
@@ -36,8 +37,12 @@ func newKeyMap() keyMap {
 		Slow:      bind("s", "slow", "s"),
 		Lose:      bind("o", "lose", "o"),
 		Heal:      bind("h", "heal", "h"),
+		Add:       bind("a", "add", "a"),
+		Remove:    bind("d", "remove", "d"),
+		Transfer:  bind("l", "lead", "l"),
+		Snapshot:  bind("n", "snapshot", "n"),
 		Put:       bind("w", "put", "w"),
-		Load:      bind("W", "writes on/off", "W", "a"),
+		Load:      bind("W", "writes on/off", "W"),
 		Hold:      bind("space", "hold", " "),
 		Slower:    bind("[", "slower", "["),
 		Faster:    bind("]", "faster", "]"),
@@ -77,53 +82,66 @@ type action struct {
 	key  key.Binding
 	long string // for the help
 	acts bool
-	foot bool // in the footer of the home view, in this order
+	foot footing
 	do   func(*model, tea.KeyMsg) tea.Cmd
 }
+
+// footing says in which footers a key stands, in the order of the table.
+type footing int
+
+const (
+	footNone footing = iota
+	footHome         // the home view's
+	footNode         // that, and the one under a node in detail: it acts on the picked node
+)
 
 // actions is the table of all keys, in the order the help shows them.
 func (k keyMap) actions() []action {
 	return []action{
-		{k.Kill, "kill the picked node (SIGKILL); what is unsynced is lost", true, true, (*model).kill},
-		{k.Restart, "start the picked node again with the data it has", true, true, (*model).restart},
-		{k.Pause, "pause the picked node (SIGSTOP), or resume it", true, true, (*model).pause},
-		{k.Elect, "let the picked node's election timer run out now", true, true, (*model).elect},
-		{k.Partition, "part the marked nodes, or the picked one, from the rest", true, true, (*model).partition},
-		{k.Cut, "cut links of the picked node", true, true, (*model).cut},
-		{k.Slow, "slow links down", true, true, (*model).slow},
-		{k.Lose, "lose some of the messages on links", true, true, (*model).lose},
-		{k.Heal, "reopen partitions and cuts", true, true, (*model).heal},
-		{k.Put, "write a key", true, true, (*model).put},
-		{k.Load, "background writes on or off", true, false, (*model).load},
-		{k.Hold, "hold the lab clock, or release it; nothing is lost", true, true, (*model).hold},
-		{k.Slower, "run the lab clock slower", true, false, (*model).slower},
-		{k.Faster, "run the lab clock faster", true, false, (*model).faster},
-		{k.Palette, "run any command line; Tab completes, up has the last", false, true, (*model).palette},
-		{k.Help, "this help; type to filter, Enter does it", false, true, (*model).help},
-		{k.Pick, "pick a node", false, false, (*model).pick},
-		{k.Number, "pick a node by its number", false, false, (*model).number},
-		{k.Prev, "pick the one above", false, false, (*model).prev},
-		{k.Next, "pick the one below", false, false, (*model).next},
-		{k.Mark, "mark the picked node or not, to act on several", false, false, (*model).mark},
-		{k.Detail, "everything about what is picked", false, false, (*model).openDetail},
-		{k.Inspect, "everything about a message", false, false, (*model).inspect},
-		{k.Nodes, "nodes and logs, full size", false, false, (*model).showNodes},
-		{k.Messages, "messages, full size", false, false, (*model).showMessages},
-		{k.Links, "links, full size", false, false, (*model).showLinks},
-		{k.Events, "events, full size", false, false, (*model).showEvents},
-		{k.Data, "the keys and values each node has applied", false, false, (*model).showData},
-		{k.Filter, "only messages and events with these words", false, false, (*model).filter},
-		{k.Fold, "fold routine events, or unfold them", false, false, (*model).fold},
-		{k.Beats, "list heartbeats: while few, always, never", false, false, (*model).beats},
-		{k.Left, "scroll the logs back", false, false, (*model).scrollLeft},
-		{k.Right, "scroll the logs on", false, false, (*model).scrollRight},
-		{k.First, "scroll the logs to their start", false, false, (*model).scrollFirst},
-		{k.Last, "follow the logs' end", false, false, (*model).scrollLast},
-		{k.Copy, "copy the picked or newest event's command line", false, false, (*model).copyLine},
-		{k.Back, "back; dismisses an error", false, false, (*model).back},
-		{k.Suspend, "put the view to sleep (fg wakes it)", false, false, (*model).suspend},
-		{k.Quit, "leave; the lab runs on", false, true, (*model).quit},
-		{k.Down, "stop the lab and leave (asks)", true, false, (*model).down},
-		{k.Abort, "leave; the lab runs on", false, false, (*model).quit},
+		{k.Kill, "kill the picked node (SIGKILL); what is unsynced is lost", true, footNode, (*model).kill},
+		{k.Restart, "start the picked node again with the data it has", true, footNode, (*model).restart},
+		{k.Pause, "pause the picked node (SIGSTOP), or resume it", true, footNode, (*model).pause},
+		{k.Elect, "let the picked node's election timer run out now", true, footNode, (*model).elect},
+		{k.Transfer, "have the leader hand over to the picked node", true, footNode, (*model).transfer},
+		{k.Snapshot, "have the picked node fold its log into a snapshot", true, footNode, (*model).snapshot},
+		{k.Add, "add a node: it catches up first, then it votes", true, footHome, (*model).add},
+		{k.Remove, "take the picked node out of the cluster (asks)", true, footNode, (*model).remove},
+		{k.Partition, "part the marked nodes, or the picked one, from the rest", true, footHome, (*model).partition},
+		{k.Cut, "cut links of the picked node", true, footHome, (*model).cut},
+		{k.Slow, "slow links down", true, footHome, (*model).slow},
+		{k.Lose, "lose some of the messages on links", true, footHome, (*model).lose},
+		{k.Heal, "reopen partitions and cuts", true, footHome, (*model).heal},
+		{k.Put, "write a key", true, footHome, (*model).put},
+		{k.Load, "background writes on or off", true, footNone, (*model).load},
+		{k.Hold, "hold the lab clock, or release it; nothing is lost", true, footHome, (*model).hold},
+		{k.Slower, "run the lab clock slower", true, footNone, (*model).slower},
+		{k.Faster, "run the lab clock faster", true, footNone, (*model).faster},
+		{k.Palette, "run any command line; Tab completes, up has the last", false, footHome, (*model).palette},
+		{k.Help, "this help; type to filter, Enter does it", false, footHome, (*model).help},
+		{k.Pick, "pick a node", false, footNone, (*model).pick},
+		{k.Number, "pick a node by its number", false, footNone, (*model).number},
+		{k.Prev, "pick the one above", false, footNone, (*model).prev},
+		{k.Next, "pick the one below", false, footNone, (*model).next},
+		{k.Mark, "mark the picked node or not, to act on several", false, footNone, (*model).mark},
+		{k.Detail, "everything about what is picked", false, footNone, (*model).openDetail},
+		{k.Inspect, "everything about a message", false, footNone, (*model).inspect},
+		{k.Nodes, "nodes and logs, full size", false, footNone, (*model).showNodes},
+		{k.Messages, "messages, full size", false, footNone, (*model).showMessages},
+		{k.Links, "links, full size", false, footNone, (*model).showLinks},
+		{k.Events, "events, full size", false, footNone, (*model).showEvents},
+		{k.Data, "the keys and values each node has applied", false, footNone, (*model).showData},
+		{k.Filter, "only messages and events with these words", false, footNone, (*model).filter},
+		{k.Fold, "fold routine events, or unfold them", false, footNone, (*model).fold},
+		{k.Beats, "list heartbeats: while few, always, never", false, footNone, (*model).beats},
+		{k.Left, "scroll the logs back", false, footNone, (*model).scrollLeft},
+		{k.Right, "scroll the logs on", false, footNone, (*model).scrollRight},
+		{k.First, "scroll the logs to their start", false, footNone, (*model).scrollFirst},
+		{k.Last, "follow the logs' end", false, footNone, (*model).scrollLast},
+		{k.Copy, "copy the picked or newest event's command line", false, footNone, (*model).copyLine},
+		{k.Back, "back; dismisses an error", false, footNone, (*model).back},
+		{k.Suspend, "put the view to sleep (fg wakes it)", false, footNone, (*model).suspend},
+		{k.Quit, "leave; the lab runs on", false, footHome, (*model).quit},
+		{k.Down, "stop the lab and leave (asks)", true, footNone, (*model).down},
+		{k.Abort, "leave; the lab runs on", false, footNone, (*model).quit},
 	}
 }

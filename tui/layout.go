@@ -186,7 +186,7 @@ func drawThree(p *picture, pn pane) {
 	nodes := min(p.wantNodes(right.w-2, free)+2, free-14)
 	drawNodes(p, right.rows(0, nodes).frame(p.nodesTitle(p.columns(right.w-2))))
 	rest := right.rows(nodes, free-nodes)
-	links := clamp(p.wantLinks()+2, 8, max(8, rest.h-6))
+	links := clamp(max(p.wantLinks(), p.wantFacts())+2, 8, max(8, rest.h-8))
 	detailW := rest.w / 2
 	row := rest.rows(0, links)
 	title, note := p.detailTitle()

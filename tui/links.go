@@ -50,6 +50,16 @@ func (p *picture) linkCell(i, j int) (string, style) {
 	return strings.Join(parts, "/"), st
 }
 
+// pickedLink is the picked cell of the matrix, as places in nodes; -1 when
+// there are no nodes. It is kept by ids, so that it stays where it is when nodes
+// come and go.
+func (p *picture) pickedLink() (from, to int) {
+	if len(p.nodes) == 0 {
+		return -1, -1
+	}
+	return max(0, p.place(p.ui.linkFrom)), max(0, p.place(p.ui.linkTo))
+}
+
 // linkWidth is the width of a column of the matrix in w columns, 0 when the
 // nodes are too many.
 func (p *picture) linkWidth(w int) int {
@@ -84,6 +94,7 @@ func drawLinks(p *picture, pn pane, cursor bool) {
 		pn.right(x+cw-1, 0, name(n.ID), faint)
 		x += cw
 	}
+	from, to := p.pickedLink()
 	roomForWalls := pn.h >= len(p.nodes)+1+p.wallLines()
 	y := 1
 	for i, n := range p.nodes {
@@ -102,7 +113,7 @@ func drawLinks(p *picture, pn pane, cursor bool) {
 				pn.put(columns[j], y, pn.glyph(glyphWallV), faint)
 			}
 			s, st := p.linkCell(i, j)
-			if cursor && i == p.ui.linkFrom && j == p.ui.linkTo {
+			if cursor && i == from && j == to {
 				st = st.with(reverse)
 			}
 			pn.sub(columns[j], y, cw, 1).right(cw-1, 0, fit(s, cw-1), st)

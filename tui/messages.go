@@ -17,6 +17,12 @@ const (
 	kindAppend       = "append"
 	kindAppendReply  = "append-reply"
 	kindHeartbeat    = "heartbeat"
+
+	kindSnapshot       = "snapshot"
+	kindSnapshotReply  = "snapshot-reply"
+	kindTimeoutNow     = "timeout-now"
+	kindReadIndex      = "read-index"
+	kindReadIndexReply = "read-index-reply"
 )
 
 // row is a message as the panes show it, or several that say the same.
@@ -161,6 +167,7 @@ func (p *picture) share(r *row, fr *frame) float64 {
 }
 
 // letter is the message on its way, as short as it gets: A44, h, V, a43, v, n.
+// What asks is a capital, what answers a small letter.
 func letter(fr *frame) string {
 	switch fr.Kind {
 	case kindAppend:
@@ -171,11 +178,27 @@ func letter(fr *frame) string {
 		return "V"
 	case kindPreVote:
 		return "P"
+	case kindSnapshot:
+		return "S" + strconv.FormatUint(fr.PrevIndex, 10)
+	case kindTimeoutNow:
+		return "T"
+	case kindReadIndex:
+		return "I"
 	case kindAppendReply:
 		if fr.OK {
 			return "a" + strconv.FormatUint(fr.Match, 10)
 		}
 		return "r"
+	case kindSnapshotReply:
+		switch {
+		case fr.Done:
+			return "s" + strconv.FormatUint(fr.PrevIndex, 10)
+		case fr.OK:
+			return "s"
+		}
+		return "r"
+	case kindReadIndexReply:
+		return "i" + strconv.FormatUint(fr.Match, 10)
 	case kindVoteReply, kindPreVoteReply:
 		if fr.OK {
 			return "v"
@@ -198,11 +221,31 @@ func what(fr *frame) string {
 		return "vote?"
 	case kindPreVote:
 		return "prevote?"
+	case kindSnapshot:
+		s := "snap " + strconv.FormatUint(fr.PrevIndex, 10)
+		if fr.Done {
+			return s + " end"
+		}
+		return s + " @" + bytesText(fr.Offset)
+	case kindTimeoutNow:
+		return "stand now"
+	case kindReadIndex:
+		return "read index?"
 	case kindAppendReply:
 		if fr.OK {
 			return "ok " + strconv.FormatUint(fr.Match, 10)
 		}
 		return "reject"
+	case kindSnapshotReply:
+		switch {
+		case fr.Done:
+			return "has snap " + strconv.FormatUint(fr.PrevIndex, 10)
+		case fr.OK:
+			return "ok @" + bytesText(fr.Offset)
+		}
+		return "reject snap"
+	case kindReadIndexReply:
+		return "read at " + strconv.FormatUint(fr.Match, 10)
 	case kindVoteReply, kindPreVoteReply:
 		word := "vote"
 		if fr.Kind == kindPreVoteReply {

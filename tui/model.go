@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,11 +33,11 @@ type model struct {
 	stirred time.Time
 	sampled time.Time
 
-	queue   []job // lines to run; the first is running
+	queue   []job // lines to run, one after the other
+	jobs    []running
 	seq     int
-	cancel  context.CancelFunc // ends the running line
-	rate    float64            // the clock rate asked for last, while its answer is out
-	noted   uint64             // up to this event what was said has been shown
+	rate    float64 // the clock rate asked for last, while its answer is out
+	noted   uint64  // up to this event what was said has been shown
 	dataSeq int
 	hintSeq int
 	logSeq  int
@@ -47,6 +48,23 @@ type job struct {
 	seq   int
 	line  string
 	typed bool // in the palette: all it prints is shown
+}
+
+// running is a line that runs. One that waits for the cluster runs beside the
+// others: who adds a node may want to kill the leader meanwhile.
+type running struct {
+	job
+	aside bool
+	end   context.CancelFunc
+}
+
+// waitingVerb tells the commands that take as long as the cluster takes.
+func waitingVerb(verb string) bool {
+	switch verb {
+	case "add", "remove", "members", "transfer", "wait", "expect":
+		return true
+	}
+	return false
 }
 
 // The messages of the program.
@@ -209,21 +227,32 @@ func (m *model) restartTicker() tea.Cmd {
 	return m.tick()
 }
 
-// settle keeps what is picked among what there is.
+// settle keeps what is picked among what there is. When the picked node has
+// gone, the one that stands in its place now is picked.
 func (m *model) settle() {
-	st := &m.lab.status
-	if !m.lab.known || len(st.Nodes) == 0 {
+	nodes := m.lab.status.Nodes
+	if !m.lab.known || len(nodes) == 0 {
 		return
 	}
-	found := false
-	for i := range st.Nodes {
-		found = found || st.Nodes[i].ID == m.ui.node
-	}
-	if !found {
-		m.ui.node = st.Nodes[0].ID
-		if st.Leader > 0 {
-			m.ui.node = st.Leader
+	for id := range m.ui.marked {
+		if m.node(id) == nil {
+			delete(m.ui.marked, id)
 		}
+	}
+	if m.node(m.ui.node) != nil {
+		return
+	}
+	gone := m.ui.node
+	m.ui.node = nodes[len(nodes)-1].ID
+	for i := len(nodes) - 1; i >= 0 && nodes[i].ID > gone; i-- {
+		m.ui.node = nodes[i].ID
+	}
+	if gone == 0 && m.lab.status.Leader > 0 {
+		m.ui.node = m.lab.status.Leader
+	}
+	if gone > 0 && m.ui.overlay == overlayNode {
+		m.ui.overlay = overlayNone
+		m.say(name(gone) + " is no longer in the lab")
 	}
 }
 
@@ -293,13 +322,19 @@ func (m *model) fail(err error) {
 	m.ui.notice = n
 }
 
-// run queues a line of the command line.
+// run runs a line of the command line, or queues it behind the one that runs.
 func (m *model) run(line string, typed bool) tea.Cmd {
 	m.seq++
-	m.queue = append(m.queue, job{m.seq, strings.TrimSpace(line), typed})
-	if len(m.queue) > 1 {
-		m.say("waiting for: " + m.queue[0].line + " (esc ends it)")
-		return nil
+	j := job{m.seq, strings.TrimSpace(line), typed}
+	if waitingVerb(verbOf(j.line)) {
+		return m.start(j, true)
+	}
+	m.queue = append(m.queue, j)
+	for _, r := range m.jobs {
+		if !r.aside {
+			m.say("waiting for: " + r.line + " (esc ends it)")
+			return nil
+		}
 	}
 	return m.runNext()
 }
@@ -309,8 +344,13 @@ func (m *model) runNext() tea.Cmd {
 		return nil
 	}
 	j := m.queue[0]
+	m.queue = m.queue[1:]
+	return m.start(j, false)
+}
+
+func (m *model) start(j job, aside bool) tea.Cmd {
 	ctx, cancel := context.WithCancel(m.ctx)
-	m.cancel = cancel
+	m.jobs = append(m.jobs, running{j, aside, cancel})
 	if !m.ui.notice.bad {
 		m.ui.notice = notice{text: "raftlab " + j.line + " .."}
 	}
@@ -322,27 +362,35 @@ func (m *model) runNext() tea.Cmd {
 	}
 }
 
-// done takes the answer of the running line and starts the next.
+// done takes the answer of a line and starts the next.
 func (m *model) done(msg doneMsg) tea.Cmd {
-	if len(m.queue) == 0 || m.queue[0].seq != msg.seq {
+	at := slices.IndexFunc(m.jobs, func(r running) bool { return r.seq == msg.seq })
+	if at < 0 {
 		return nil
 	}
-	j := m.queue[0]
-	m.queue = m.queue[1:]
-	m.rate = 0
-	if msg.err != nil {
-		if errors.Is(msg.err, context.Canceled) {
-			m.say("ended: " + j.line)
-		} else {
-			m.fail(msg.err)
-		}
-		return m.runNext()
+	r := m.jobs[at]
+	m.jobs = slices.Delete(m.jobs, at, at+1)
+	var next tea.Cmd
+	if !r.aside {
+		m.rate = 0
+		next = m.runNext()
 	}
-	m.answer(j, msg.res)
-	if verbOf(j.line) == "down" {
+	if msg.err != nil {
+		switch {
+		case !errors.Is(msg.err, context.Canceled):
+			m.fail(msg.err)
+		case r.aside:
+			m.say("no longer waiting for: " + r.line + " (what has begun goes on)")
+		default:
+			m.say("ended: " + r.line)
+		}
+		return next
+	}
+	m.answer(r.job, msg.res)
+	if verbOf(r.line) == "down" {
 		m.store.change(func(l *labState) { l.lose(m.now(), "stopped by down", true) })
 	}
-	return tea.Batch(m.runNext(), m.restartTicker())
+	return tea.Batch(next, m.restartTicker())
 }
 
 func (m *model) answer(j job, res Result) {

@@ -162,6 +162,16 @@ func TestKeysRunLines(t *testing.T) {
 		{"marked nodes act together, once", []string{"2m4m", "x", "x"}, []string{"kill 2 4", "kill 4"}},
 		{"z pauses", []string{"z"}, []string{"pause 1"}},
 		{"t lets a timer run out", []string{"3t"}, []string{"elect 3"}},
+		{"l hands over to the picked node", []string{"3l"}, []string{"transfer 3"}},
+		{"n takes snapshots", []string{"3m5m", "n"}, []string{"snapshot 3 5"}},
+		{"a asks, filled with the next number", []string{"a", "<enter>"}, []string{"add 6"}},
+		{"d asks, for the data goes", []string{"4d"}, nil},
+		{"n takes it back", []string{"4d", "n"}, nil},
+		{"y removes", []string{"4d", "y"}, []string{"remove 4"}},
+		{"marked nodes leave together", []string{"2m4m", "d", "y", "x"}, []string{"remove 2 4", "kill 4"}},
+		{"the palette's remove asks, too", []string{":", "remove 4", "<enter>", "n"}, nil},
+		{"members asks when somebody has to go", []string{":", "members 1 2 3 4", "<enter>"}, nil},
+		{"and not when nobody has", []string{":", "members S1 2 3 4 5 6 --no-wait", "<enter>", ":", "members", "<enter>"}, []string{"members S1 2 3 4 5 6 --no-wait", "members"}},
 		{"p asks, filled with the picked node", []string{"p", "<enter>"}, []string{"partition 1"}},
 		{"p asks, filled with the marked nodes", []string{"2m4m", "p", "<enter>"}, []string{"partition 2 4"}},
 		{"esc takes the prompt back", []string{"p", "<esc>"}, nil},
@@ -258,11 +268,156 @@ func TestReadOnlyRefusesWhatActs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab := &fakeLab{}
 		m := newTestModel(t, lab, func(o *Options) { o.ReadOnly = true })
-		press(m, "x", "<esc>", " ", "<esc>", ":", "heal", "<enter>", "<esc>", ":", "status", "<enter>")
-		if want := []string{"status"}; !slices.Equal(lab.lines, want) {
+		press(m, "x", "<esc>", " ", "<esc>", "d", "<esc>", "a", "<esc>", ":", "heal", "<enter>", "<esc>", ":", "members 1", "<enter>", "<esc>",
+			":", "members", "<enter>", "<esc>", ":", "status", "<enter>")
+		if want := []string{"members", "status"}; !slices.Equal(lab.lines, want) {
 			t.Errorf("ran %q, want %q", lab.lines, want)
 		}
 	})
+}
+
+// Who adds a node may want to kill the leader while it catches up: lines that
+// wait for the cluster hold no other up. Of the others one runs at a time.
+func TestLinesThatWaitHoldNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := &fakeLab{}
+		m := newTestModel(t, lab, nil)
+		started := make(chan string, 9)
+		ended := map[string]chan error{"add 6": make(chan error), "kill 1": make(chan error), "kill 3": make(chan error)}
+		m.opts.Exec = func(ctx context.Context, line string) (Result, error) {
+			started <- line
+			select {
+			case err := <-ended[line]:
+				return Result{Out: "did " + line}, err
+			case <-ctx.Done():
+				return Result{}, ctx.Err()
+			}
+		}
+		answers := make(chan doneMsg, 9)
+		var spawn func(cmd tea.Cmd)
+		spawn = func(cmd tea.Cmd) {
+			if cmd == nil {
+				return
+			}
+			go func() {
+				switch msg := cmd().(type) {
+				case tea.BatchMsg:
+					for _, c := range msg {
+						spawn(c)
+					}
+				case doneMsg:
+					answers <- msg
+				}
+			}()
+		}
+		send := func(k string) {
+			msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
+			switch k {
+			case "<enter>":
+				msg = tea.KeyMsg{Type: tea.KeyEnter}
+			case "<esc>":
+				msg = tea.KeyMsg{Type: tea.KeyEsc}
+			}
+			_, cmd := m.Update(msg)
+			spawn(cmd)
+			synctest.Wait()
+		}
+		take := func() {
+			_, cmd := m.Update(<-answers)
+			spawn(cmd)
+			synctest.Wait()
+		}
+		send("a")
+		send("<enter>")
+		send("x")
+		send("3")
+		send("x")
+		if got := []string{<-started, <-started}; len(started) > 0 || got[0] != "add 6" || got[1] != "kill 1" {
+			t.Fatalf("%q run, and %d more", got, len(started))
+		}
+		if !strings.Contains(screenOf(m), "waiting for: kill 1") {
+			t.Errorf("it is not said what is waited for:\n%s", screenOf(m))
+		}
+		ended["kill 1"] <- nil
+		take()
+		if got := m.jobs[len(m.jobs)-1].line; got != "kill 3" {
+			t.Errorf("%q runs next, want kill 3", got)
+		}
+		for range 3 { // what runs goes first, what waits last, after whatever is open
+			send("<esc>")
+		}
+		take()
+		if len(m.jobs) != 1 || m.jobs[0].line != "add 6" {
+			t.Fatalf("%d lines run after the first was ended", len(m.jobs))
+		}
+		for range 3 {
+			send("<esc>")
+		}
+		take()
+		if len(m.jobs) > 0 || !strings.Contains(screenOf(m), "no longer waiting for: add 6 (what has begun goes on)") {
+			t.Errorf("%d lines run; screen:\n%s", len(m.jobs), screenOf(m))
+		}
+	})
+}
+
+// Nodes that come and go leave alone what is picked; when the picked one goes,
+// the one in its place is picked.
+func TestPicksSurviveNodesThatComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		take := func(u netlab.Update) {
+			m.store.change(func(l *labState) { l.apply(u, nil, epoch) })
+			m.Update(tickMsg{m.ticker})
+		}
+		press(m, "3m5m")
+		m.ui.linkFrom, m.ui.linkTo = 5, 3
+		take(netlab.Update{Gone: []int{2, 3}})
+		if m.ui.node != 5 || len(m.ui.marked) != 1 || !m.ui.marked[5] {
+			t.Errorf("without S2 and S3: node %d, marked %v", m.ui.node, m.ui.marked)
+		}
+		if from, to := m.pic.pickedLink(); m.pic.nodes[from].ID != 5 || to != 0 {
+			t.Errorf("the picked link is from place %d to %d", from, to)
+		}
+		take(netlab.Update{Nodes: []netlab.NodeStatus{follower(3, "77", 7, 1, 1, 100, 200, 0), follower(9, "77", 7, 1, 1, 100, 200, 0)}})
+		if m.ui.node != 5 || len(m.ui.marked) != 1 {
+			t.Errorf("with S3 and S9: node %d, marked %v", m.ui.node, m.ui.marked)
+		}
+		press(m, "<enter>")
+		take(netlab.Update{Gone: []int{5}})
+		if m.ui.node != 9 || m.ui.overlay != overlayNone || !strings.Contains(screenOf(m), "S5 is no longer in the lab") {
+			t.Errorf("without S5: node %d, overlay %v:\n%s", m.ui.node, m.ui.overlay, screenOf(m))
+		}
+		take(netlab.Update{Gone: []int{9}})
+		if m.ui.node != 4 {
+			t.Errorf("without S9, the last: node %d", m.ui.node)
+		}
+	})
+}
+
+// The rate of messages counts what was sent, not what links of removed nodes
+// had counted.
+func TestTrafficWhenNodesGo(t *testing.T) {
+	first, _ := quiet()
+	var l labState
+	l.apply(first, nil, epoch)
+	for i := 1; i <= 20; i++ {
+		now := epoch.Add(time.Duration(i) * 100 * time.Millisecond)
+		u := netlab.Update{Lab: &netlab.LabChange{Clock: netlab.ClockStatus{LabNS: 8_000*msNS + int64(i)*100*msNS, Rate: 1}}}
+		for _, k := range l.status.Links {
+			k.Sent += 5
+			u.Links = append(u.Links, k)
+		}
+		if i == 10 {
+			u.Gone, u.Links = []int{3}, nil
+		}
+		l.apply(u, nil, now)
+		if sent, _, _, ok := l.traffic.perSecond(); ok && (sent < 50 || sent > 301) {
+			t.Fatalf("step %d: %v messages a second", i, sent)
+		}
+	}
+	if sent, _, _, _ := l.traffic.perSecond(); int(sent+0.5) != 100 && int(sent+0.5) != 95 {
+		t.Errorf("on two links %v messages a second, want about 100", sent)
+	}
 }
 
 // A lost lab leaves its last picture, dated, and refuses what acts.
@@ -425,7 +580,7 @@ func TestDetailShowsTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)
 		press(m, "<enter>")
-		for _, want := range []string{"NODE S1", "LEADER of term 7", "why no commit: entry 44 needs 3 copies, known are 1 (S1)", "put cart=4", "not committed"} {
+		for _, want := range []string{"NODE S1", "LEADER of term 7", "why no commit: entry 44 needs 3 copies, known are 1 of 5 (S1)", "put cart=4", "not committed"} {
 			if !strings.Contains(screenOf(m), want) {
 				t.Errorf("detail lacks %q:\n%s", want, screenOf(m))
 			}

@@ -25,7 +25,7 @@ func (p *picture) columns(w int) nodeColumns {
 		idw = max(idw, len(name(n.ID)))
 	}
 	termDigits := len(strconv.FormatUint(p.lab.status.Term, 10))
-	c := nodeColumns{id: idw + 1, role: 10, term: max(5, termDigits+2), vote: idw + 3, bar: 10, ms: 7, last: digits, cmt: digits}
+	c := nodeColumns{id: idw + 1, role: max(10, len("LEADER>")+idw+1), term: max(5, termDigits+2), vote: idw + 3, bar: 10, ms: 7, last: digits, cmt: digits}
 	if w < 78 {
 		c.bar, c.vote, c.term = 7, max(idw+1, 5), max(5, termDigits+2)
 	}
@@ -41,6 +41,20 @@ func (p *picture) columns(w int) nodeColumns {
 	c.log = 2 + c.id + c.role + c.term + c.vote + c.votes + c.bar + c.ms + c.pid + c.last + c.cmt + c.app + 1
 	c.cells = max(0, (w-c.log)/2)
 	return c
+}
+
+// firstOf is the first index of a node's log.
+func firstOf(n *netlab.NodeStatus) uint64 { return max(n.FirstIndex, 1) }
+
+// logFloor is the first index of all logs that have entries.
+func (p *picture) logFloor() uint64 {
+	floor := uint64(0)
+	for _, n := range p.nodes {
+		if first := firstOf(n); first <= n.LastIndex && (floor == 0 || first < floor) {
+			floor = first
+		}
+	}
+	return max(floor, 1)
 }
 
 func (p *picture) maxLast() uint64 {
@@ -62,7 +76,11 @@ func (p *picture) window(cells int) (lo, hi uint64) {
 	if last <= n {
 		return 1, n
 	}
-	back := min(p.ui.logBack, last-n)
+	// Before the first entry of all logs there is nothing to scroll to but the
+	// snapshots, which need a few cells.
+	const folded = 6
+	lowest := min(max(p.logFloor(), folded+1)-folded, last-n+1)
+	back := min(p.ui.logBack, last-n+1-lowest)
 	return last - back - n + 1, last - back
 }
 
@@ -72,7 +90,13 @@ func (p *picture) nodesTitle(c nodeColumns) (left, right string) {
 		return left, ""
 	}
 	lo, hi := p.window(c.cells)
-	right = "LOG " + strconv.FormatUint(lo, 10) + "-" + strconv.FormatUint(min(hi, max(lo, p.maxLast())), 10) + " of " + strconv.FormatUint(p.maxLast(), 10)
+	last := p.maxLast()
+	whole := strconv.FormatUint(last, 10)
+	if floor := p.logFloor(); floor > 1 {
+		lo = max(lo, floor)
+		whole = strconv.FormatUint(floor, 10) + "-" + whole
+	}
+	right = "LOG " + strconv.FormatUint(lo, 10) + "-" + strconv.FormatUint(min(hi, max(lo, last)), 10) + " of " + whole
 	if p.ui.logBack > 0 {
 		right += " (End follows)"
 	}
@@ -80,9 +104,11 @@ func (p *picture) nodesTitle(c nodeColumns) (left, right string) {
 }
 
 // nodeLines says how the nodes share the lines they got: detail lines below
-// each, the row of the whole log, how many nodes there is room for.
+// each, the bars of a change, the row of the whole log, how many nodes there is
+// room for.
 type nodeLines struct {
 	per   int  // lines a node
+	bars  int  // lines for a change of the configuration
 	whole bool // one line for the whole log
 	shown int  // nodes
 }
@@ -102,7 +128,12 @@ func (p *picture) wallLines() int {
 func (p *picture) fitNodes(h, w int) nodeLines {
 	n := len(p.nodes)
 	free := h - 1 - p.wallLines()
-	l := nodeLines{per: 1, shown: clamp(free, 0, n)}
+	l := nodeLines{per: 1}
+	if free-len(p.bars) >= min(n, 2) {
+		l.bars = len(p.bars)
+	}
+	free -= l.bars
+	l.shown = clamp(free, 0, n)
 	if w >= noteWidth && n <= 5 && free > 2*n {
 		l.per = 2
 		free -= n
@@ -118,7 +149,7 @@ const noteWidth = 116
 // panes below it to spare it takes a second line a node.
 func (p *picture) wantNodes(w, free int) int {
 	n := len(p.nodes)
-	lines := 1 + n + p.wallLines()
+	lines := 1 + n + p.wallLines() + len(p.bars)
 	if w >= 100 {
 		lines++
 	}
@@ -145,6 +176,9 @@ func drawNodes(p *picture, pn pane) {
 			drawNodeDetail(p, pn, y+1, i, c, lo, hi)
 		}
 		y += fit.per
+	}
+	if fit.bars > 0 {
+		drawBars(p, pn.rows(y, fit.bars))
 	}
 	if fit.whole {
 		drawWholeLog(p, pn, pn.h-1)
@@ -270,27 +304,24 @@ func drawVotes(p *picture, pn pane, n *netlab.NodeStatus) {
 	if n.Role != netlab.RoleCandidate && n.Role != netlab.RolePreCandidate || n.State == netlab.StateDead {
 		return
 	}
-	if len(p.nodes) > pn.w {
-		got := 0
-		for _, v := range n.Votes {
-			if v.Granted {
-				got++
-			}
-		}
-		pn.text(0, 0, strconv.Itoa(got)+" of "+strconv.Itoa(len(p.nodes)), strong)
+	v := p.votersOf(n)
+	voters := v.now
+	if v.joint() {
+		voters = v.all()
+	}
+	if len(voters) > pn.w {
+		pn.text(0, 0, strings.ReplaceAll(v.counted(func(id int) bool { return voteMark(n, id) == '+' }), " of ", "/"), strong)
 		return
 	}
-	for i := range p.nodes {
-		pn.put(i, 0, pn.glyph(glyphDots), faint)
-	}
-	for _, v := range n.Votes {
-		// By id, not by place: a number stands where it stood.
-		switch {
-		case v.From < 1 || v.From > len(p.nodes):
-		case v.Granted:
-			pn.put(v.From-1, 0, rune('0'+v.From%10), strong)
+	// By id, not by the place on the screen: a number stands where it stood.
+	for i, id := range voters {
+		switch voteMark(n, id) {
+		case '+':
+			pn.put(i, 0, rune('0'+id%10), strong)
+		case 'n':
+			pn.put(i, 0, 'n', plain)
 		default:
-			pn.put(v.From-1, 0, 'n', plain)
+			pn.put(i, 0, pn.glyph(glyphDots), faint)
 		}
 	}
 }
@@ -393,13 +424,26 @@ func (p *picture) nodeNote(i, w int) string {
 	}
 	if peer := p.peer(n.ID); peer != nil && n.State == netlab.StateUp && n.Role != netlab.RoleLeader && n.Term <= p.lead.Term {
 		s := name(p.lead.ID) + "'s view: match " + strconv.FormatUint(peer.Match, 10) + ", next " + strconv.FormatUint(peer.Next, 10)
-		if peer.Probing {
+		switch {
+		case peer.Flow == flowSnapshot:
+			s = name(p.lead.ID) + " sends it " + p.sending(peer).text()
+		case peer.Probing || peer.Flow == flowProbe:
 			s += ", probing"
+		}
+		if p.lead.TransferTo == n.ID {
+			s = "to lead next; " + s
 		}
 		parts = append(parts, s)
 	}
 	if n.State == netlab.StateUp && n.Role == netlab.RoleLeader {
-		parts = append(parts, "reaches "+strconv.Itoa(p.reach[i])+" of "+strconv.Itoa(len(p.nodes))+", quorum "+strconv.Itoa(p.lab.status.Quorum))
+		if n.TransferTo > 0 {
+			parts = append(parts, "hands over to "+name(n.TransferTo)+", takes no writes")
+		}
+		v := p.votersOf(n)
+		parts = append(parts, "reaches "+v.counted(p.hears(i))+", quorum "+v.quorumText())
+	}
+	if n.Snapshotting {
+		parts = append(parts, "writes a snapshot")
 	}
 	if n.Pending > 0 {
 		parts = append(parts, plural(n.Pending, "request waits", "requests wait"))

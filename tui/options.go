@@ -42,7 +42,8 @@ type Options struct {
 
 	// Exec runs a line of the command line (without "raftlab") in this lab and
 	// returns what it printed. A *netlab.Error carries its hint to the user. It is
-	// called from a goroutine of its own, one line at a time.
+	// called from a goroutine of its own, one line at a time; lines that wait for
+	// the cluster, as add and remove do, run beside the others.
 	Exec func(ctx context.Context, line string) (Result, error)
 	// Complete returns what the last word of line may become; nil: no completion.
 	// It is called outside the update loop and may ask the lab.

@@ -69,12 +69,21 @@ func drawTextOverlay(p *picture, body pane) {
 
 // drawConfirm asks before a line that cannot be taken back.
 func drawConfirm(p *picture, body pane) {
-	lines := wrap(p.ui.textTitle, min(60, body.w-4))
-	in := cleared(centered(body, min(body.w, 64), len(lines)+4)).frame("SURE?", "y yes  n no")
-	for y, l := range lines {
-		in.text(1, y, l, strong)
+	w := min(60, body.w-4)
+	lines := wrap(p.ui.textTitle, w)
+	strongs := len(lines)
+	lines = append(lines, "", "raftlab "+strings.TrimSpace(strings.TrimPrefix(p.ui.input.String(), "raftlab ")))
+	if p.ui.preview != "" {
+		lines = append(lines, wrap(p.ui.preview, w)...)
 	}
-	in.text(1, len(lines)+1, "raftlab "+strings.TrimSpace(strings.TrimPrefix(p.ui.input.String(), "raftlab ")), plain)
+	in := cleared(centered(body, min(body.w, w+4), len(lines)+2)).frame("SURE?", "y yes  n no")
+	for y, l := range lines {
+		st := plain
+		if y < strongs {
+			st = strong
+		}
+		in.text(1, y, l, st)
+	}
 }
 
 // drawInput draws the prompt on the last line but one, and above it what the

@@ -32,9 +32,12 @@ type picture struct {
 	sides    [][]int              // ids by side, as shown
 	dense    []int                // place in nodes by id, -1 for none
 	link     []*netlab.LinkStatus // by place of from * len(nodes) + place of to
-	reach    []int                // how many nodes each of nodes can talk to both ways, itself included
 	lead     *netlab.NodeStatus   // the leader of the highest term that has one, nil when there is none
-	messages []row                // what the messages pane, the sequence and the cluster show
+	config   netlab.ConfigStatus  // the configuration in force
+	voters   voters               // its voters
+	everyone []int
+	bars     []bar // of a change of the configuration
+	messages []row // what the messages pane, the sequence and the cluster show
 	hidden   hiddenCount
 }
 
@@ -43,8 +46,6 @@ type picture struct {
 func (p *picture) derive() {
 	st := &p.lab.status
 	p.time = p.lab.now(p.now)
-	p.orderNodes(st)
-	p.indexLinks(st)
 	p.lead = nil
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
@@ -52,6 +53,10 @@ func (p *picture) derive() {
 			p.lead = n
 		}
 	}
+	p.deriveConfig()
+	p.orderNodes(st)
+	p.indexLinks(st)
+	p.deriveBars()
 	p.gatherMessages()
 }
 
@@ -66,7 +71,7 @@ func (p *picture) orderNodes(st *netlab.Status) {
 		p.sides = append(p.sides, s)
 	}
 	slices.SortStableFunc(p.sides, func(a, b []int) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), slices.Compare(a, b))
+		return cmp.Or(cmp.Compare(countYes(b, p.voters.has), countYes(a, p.voters.has)), cmp.Compare(len(b), len(a)), slices.Compare(a, b))
 	})
 	sideOf := func(id int) int {
 		for i, s := range p.sides {
@@ -111,16 +116,6 @@ func (p *picture) indexLinks(st *netlab.Status) {
 			p.link[from*n+to] = l
 		}
 	}
-	p.reach = p.reach[:0]
-	for i := range p.nodes {
-		count := 0
-		for j := range p.nodes {
-			if i == j || p.talks(i, j) {
-				count++
-			}
-		}
-		p.reach = append(p.reach, count)
-	}
 }
 
 // place is where the node of this id stands in nodes, -1 when there is none.
@@ -152,14 +147,15 @@ func (p *picture) talks(i, j int) bool {
 	return p.nodes[i].State == netlab.StateUp && p.nodes[j].State == netlab.StateUp && p.open(i, j) && p.open(j, i)
 }
 
-// quorumLost: no node can gather a majority, so no leader can be and nothing
+// quorumLost: no voter can gather a majority, so no leader can be and nothing
 // can commit.
 func (p *picture) quorumLost() bool {
 	if len(p.nodes) == 0 {
 		return false
 	}
-	for i, r := range p.reach {
-		if p.nodes[i].State == netlab.StateUp && r >= p.lab.status.Quorum {
+	for i, n := range p.nodes {
+		// A leader outside of C_new counts, too: it leads until that is committed (§6).
+		if n.State == netlab.StateUp && (p.votersOf(n).has(n.ID) || n == p.lead) && p.quorum(i) {
 			return false
 		}
 	}
@@ -170,7 +166,7 @@ func (p *picture) quorumLost() bool {
 // leader has, or leads without reaching a quorum.
 func (p *picture) claims(i int) bool {
 	n := p.nodes[i]
-	return p.lead != nil && n.Term < p.lead.Term || p.reach[i] < p.lab.status.Quorum
+	return p.lead != nil && n.Term < p.lead.Term || !p.quorum(i)
 }
 
 // roleWord is the role as the panes show it.
@@ -193,13 +189,24 @@ func (p *picture) roleWord(i int) (string, style) {
 		if p.claims(i) {
 			return "LEADER?", style{attr: bold | underline}
 		}
+		if n.TransferTo > 0 {
+			return "LEADER>" + name(n.TransferTo), style{attr: bold | reverse}
+		}
 		return "LEADER", style{attr: bold | reverse}
 	case netlab.RoleCandidate:
 		return "CANDIDATE", strong
 	case netlab.RolePreCandidate:
 		return "PREVOTE", strong
 	}
-	return n.Role, plain
+	// Who votes is said by the configuration in force, which a follower may not
+	// have yet.
+	switch {
+	case p.learns(n.ID):
+		return netlab.RoleLearner, plain
+	case p.outside(n.ID):
+		return "outside", faint
+	}
+	return netlab.RoleFollower, plain
 }
 
 // timer is how much time a node's timer has left, and its whole length. ok is
@@ -259,7 +266,8 @@ func termAt(runs []netlab.TermRun, index uint64) (term uint64, ok bool) {
 
 // differs tells whether n's entry at index is not the one the leader of the
 // highest term has there: equal index and term is the same entry (Log
-// Matching, §5.3).
+// Matching, §5.3). Of entries the leader has no more, or does not tell of, that
+// is not known.
 func (p *picture) differs(n *netlab.NodeStatus, index uint64) bool {
 	if p.lead == nil || p.lead == n {
 		return false
@@ -269,5 +277,8 @@ func (p *picture) differs(n *netlab.NodeStatus, index uint64) bool {
 		return false
 	}
 	theirs, ok := termAt(p.lead.Log, index)
-	return !ok || own != theirs
+	if !ok {
+		return index > p.lead.LastIndex
+	}
+	return own != theirs
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,10 +96,10 @@ func (m *model) submit() tea.Cmd {
 	case verb == "tui":
 		m.say("this is it")
 		return nil
-	case m.opts.ReadOnly && !readingVerb(verb):
+	case m.opts.ReadOnly && !readingLine(line):
 		m.fail(netlab.Errorf(netlab.ExitUsage, "this view is read-only: %s acts on the lab", verb).WithHint("raftlab tui, without --read-only"))
 		return nil
-	case verb == "down" || verb == "wipe":
+	case verb == "down" || verb == "wipe" || verb == "remove" || verb == "members" && m.dropsSome(line):
 		m.confirm(line)
 		return nil
 	case verb == "partition":
@@ -107,9 +108,33 @@ func (m *model) submit() tea.Cmd {
 	return m.run(line, true)
 }
 
-// readingVerb tells the commands that change nothing.
-func readingVerb(verb string) bool {
-	switch verb {
+// dropsSome tells whether a members line leaves out a node of now. It is taken
+// to when it has words that are no numbers.
+func (m *model) dropsSome(line string) bool {
+	words := strings.Fields(line)[1:]
+	var named []int
+	for _, w := range words {
+		switch id, err := strconv.Atoi(strings.TrimLeft(w, "sS")); {
+		case strings.HasPrefix(w, "-"):
+		case err != nil:
+			return true
+		default:
+			named = append(named, id)
+		}
+	}
+	for i := range m.lab.status.Nodes {
+		if len(named) > 0 && !slices.Contains(named, m.lab.status.Nodes[i].ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// readingLine tells the lines that change nothing.
+func readingLine(line string) bool {
+	switch verbOf(line) {
+	case "members":
+		return len(strings.Fields(line)) == 1
 	case "status", "ls", "links", "log", "events", "get", "dump", "wait", "expect", "doctor", "version", "help":
 		return true
 	}
@@ -124,8 +149,8 @@ func (m *model) fetchLog() tea.Cmd {
 	}
 	m.logSeq++
 	seq, ctx, src, id := m.logSeq, m.ctx, m.opts.Source, n.ID
-	from := uint64(1)
-	if n.LastIndex > 200 {
+	from := firstOf(n)
+	if n.LastIndex > 199+from {
 		from = n.LastIndex - 199
 	}
 	return func() tea.Msg {

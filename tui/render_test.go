@@ -80,8 +80,24 @@ func TestScreenIsExactlyAsLargeAsTheTerminal(t *testing.T) {
 	}
 }
 
+// The largest screen with nine nodes and as much heard of as is kept: an
+// election, and a change of the configuration over compacted logs.
 func BenchmarkRender(b *testing.B) {
-	st := scene(killed)
+	for _, sc := range []struct {
+		name string
+		make func() (netlab.Update, netlab.Update)
+	}{{"election", killed}, {"joint", func() (netlab.Update, netlab.Update) {
+		first, u := large(9)
+		for i := range u.Nodes {
+			compactLog(&u.Nodes[i], 5, 3<<20)
+		}
+		return first, u
+	}}} {
+		b.Run(sc.name, func(b *testing.B) { benchmarkRender(b, scene(sc.make)) })
+	}
+}
+
+func benchmarkRender(b *testing.B, st *store) {
 	st.change(func(l *labState) {
 		for i := range 5000 {
 			l.addEvents([]netlab.Event{{ID: uint64(100 + i), Kind: netlab.EventAppend, Node: 1 + i%9, Minor: i%3 > 0, Text: "appends entry from S4", LabNS: l.clock.labNS}})

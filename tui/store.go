@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -82,6 +83,8 @@ type labState struct {
 	terms     []termSpan
 	marks     []mark
 	gaps      []gap
+	configs   []configEntry // ascending
+	change    change
 
 	frames  frameLog // those that say something new
 	beats   frameLog // heartbeats and their answers
@@ -142,11 +145,17 @@ func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time)
 		l.conn = connection{up: true}
 		l.known = true
 	}
-	leader := l.status.Leader
+	leader, config := l.status.Leader, l.status.Config
 	first := u.Status != nil && !again
 	l.walls.before(&l.status, first)
+	l.traffic.count(&l.status, &u)
 	l.status.Apply(u)
 	l.walls.after(&l.status)
+	l.change.follow(&config, &l.status.Config, now)
+	if u.Status != nil {
+		l.noteConfigsOf(u.Status.Nodes)
+	}
+	l.noteConfigsOf(u.Nodes)
 	if u.Status != nil || u.Lab != nil {
 		l.clock.set(l.status.Clock, now)
 	}
@@ -169,7 +178,7 @@ func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time)
 			routine++
 		}
 	}
-	l.traffic.add(labNow, l.status.Links, routine, u.Hidden)
+	l.traffic.add(labNow, routine, u.Hidden)
 }
 
 // another tells whether s is of another lab under the same name: neither events
@@ -212,6 +221,7 @@ func (l *labState) addEvents(events []netlab.Event) {
 		if ev.Term != 0 {
 			l.noteTerm(ev.LabNS, ev.Term)
 		}
+		l.noteConfigOf(&ev)
 		if letter := markOf(&ev); letter != 0 {
 			l.marks = appendKeeping(l.marks, mark{ev.LabNS, letter}, keepMarks)
 		}
@@ -375,6 +385,7 @@ func (l *labState) routine(fr *frame) bool {
 type rates struct {
 	samples [32]rateSample // a ring, newest at n-1
 	n       int
+	sent    uint64
 	routine uint64
 	hidden  uint64
 }
@@ -384,14 +395,29 @@ type rateSample struct {
 	sent, routine, hidden uint64
 }
 
+// count adds what was sent since the status that u changes. Links come and go
+// with their nodes, so it goes by each link's own counter.
+func (r *rates) count(st *netlab.Status, u *netlab.Update) {
+	links := u.Links
+	if u.Status != nil {
+		links = u.Status.Links
+	}
+	for i := range links {
+		l := &links[i]
+		at, found := slices.BinarySearchFunc(st.Links, l, func(a netlab.LinkStatus, b *netlab.LinkStatus) int {
+			return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+		})
+		if found && l.Sent >= st.Links[at].Sent {
+			r.sent += l.Sent - st.Links[at].Sent
+		}
+	}
+}
+
 // add takes a sample, at most 20 in a second of lab time.
-func (r *rates) add(labNS int64, links []netlab.LinkStatus, routine int, hidden uint64) {
+func (r *rates) add(labNS int64, routine int, hidden uint64) {
 	r.routine += uint64(routine)
 	r.hidden += hidden
-	s := rateSample{labNS: labNS, routine: r.routine, hidden: r.hidden}
-	for i := range links {
-		s.sent += links[i].Sent
-	}
+	s := rateSample{labNS: labNS, sent: r.sent, routine: r.routine, hidden: r.hidden}
 	if r.n > 1 && labNS-r.samples[(r.n-2)%len(r.samples)].labNS < int64(50*time.Millisecond) {
 		r.n-- // replaces the newest, which is too near to the one before
 	}
@@ -465,6 +491,9 @@ func (w *wallCount) after(st *netlab.Status) {
 				base, w.partly = l.Dropped, true
 			}
 			w.base[k] = base
+		}
+		if base > l.Dropped { // a node that was removed came back, and its links with it
+			base, w.base[k] = 0, 0
 		}
 		w.dropped += l.Dropped - base
 	}

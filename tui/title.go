@@ -9,21 +9,32 @@ import (
 )
 
 // segment is a piece of line 1. Pieces of a higher drop go first when the line
-// is too short.
+// is too short; one with a short form is put into that instead.
 type segment struct {
 	text  string
 	style style
 	drop  int
+	short string
 }
 
 // drawTitle is line 1: what the lab is and how it goes, and at the right
 // whether the clock runs, how fast, and the lab time.
 func drawTitle(p *picture, pn pane) {
 	st := &p.lab.status
-	parts := []segment{{"raftlab " + st.Lab, strong, 0}}
-	add := func(drop int, s string, sty style) { parts = append(parts, segment{s, sty, drop}) }
+	var parts []segment
+	add := func(drop int, s string, sty style) { parts = append(parts, segment{text: s, style: sty, drop: drop}) }
+	if len(st.Unsafe) > 0 {
+		// First, so that nothing covers it: what is seen here is not what Raft does.
+		parts = append(parts, segment{"!! UNSAFE " + strings.Join(st.Unsafe, ","), alarm, 5, unsafeShort(len(st.Unsafe))})
+	}
+	lab := len(parts)
+	add(0, "raftlab "+st.Lab, strong)
 	if p.lab.known {
-		add(5, plural(len(st.Nodes), "node", "nodes"), plain)
+		nodes := plural(len(st.Nodes), "node", "nodes")
+		if n := len(p.config.Learners); n > 0 {
+			nodes += " (" + plural(n, "learner", "learners") + ")"
+		}
+		add(6, nodes, plain)
 		add(0, "term "+strconv.FormatUint(st.Term, 10), plain)
 		if p.lead != nil {
 			s := "leader " + name(p.lead.ID)
@@ -40,7 +51,7 @@ func drawTitle(p *picture, pn pane) {
 		}
 		add(4, "commit "+strconv.FormatUint(st.Commit, 10), plain)
 		if n := len(st.Violations); n > 0 {
-			add(0, "!! "+plural(n, "PROMISE BROKEN", "PROMISES BROKEN"), alarm)
+			parts = append(parts, segment{"!! " + plural(n, "PROMISE BROKEN", "PROMISES BROKEN"), alarm, 1, "!! BROKEN"})
 		}
 		if p.quorumLost() {
 			add(1, "!! NO QUORUM", alarm)
@@ -51,30 +62,37 @@ func drawTitle(p *picture, pn pane) {
 		if n := p.cuts(); n > 0 {
 			add(3, strconv.Itoa(n)+" CUT", strong)
 		}
-		if len(st.Unsafe) > 0 {
-			add(1, "UNSAFE "+strings.Join(st.Unsafe, ","), alarm)
+		if s := p.changeText(); s != "" {
+			add(2, s, strong)
 		}
-		add(9, "quorum "+strconv.Itoa(st.Quorum), plain)
+		add(10, "quorum "+p.voters.quorumText(), plain)
 		if net := p.netText(); net != "" {
-			add(6, "net: "+net, plain)
+			add(7, "net: "+net, plain)
 		}
 		if l := st.Load; l != nil {
-			add(7, "writes "+count(l.PerSec)+"/s", plain)
+			add(8, "writes "+count(l.PerSec)+"/s", plain)
 		}
 		if st.Profile != "" && st.Profile != "lan" {
-			add(8, st.Profile, plain)
+			add(9, st.Profile, plain)
 		}
 	}
 	right := p.clockState()
 	room := pn.w - 2 - 2 - textWidth(right)
-	for drop := 9; drop > 0 && segmentsWidth(parts) > room; drop-- {
+	for drop := 10; drop > 0 && segmentsWidth(parts) > room; drop-- {
 		kept := parts[:0]
 		for _, s := range parts {
-			if s.drop != drop {
-				kept = append(kept, s)
+			if s.drop == drop {
+				if s.short == "" {
+					continue
+				}
+				s.text, s.drop = s.short, 0
 			}
+			kept = append(kept, s)
 		}
 		parts = kept
+	}
+	if more := segmentsWidth(parts) - room; more > 0 { // the name goes before what is wrong
+		parts[lab].text = fit(parts[lab].text, max(len("raftlab "), textWidth(parts[lab].text)-more))
 	}
 	x := 1
 	for _, s := range parts {
@@ -85,6 +103,27 @@ func drawTitle(p *picture, pn pane) {
 		state = alarm
 	}
 	pn.right(pn.w-1, 0, right, state)
+}
+
+func unsafeShort(rules int) string {
+	if rules == 1 {
+		return "!! UNSAFE"
+	}
+	return "!! UNSAFE x" + strconv.Itoa(rules)
+}
+
+// changeText says that the configuration changes: from how many voters to how
+// many.
+func (p *picture) changeText() string {
+	switch t := p.config.Target; {
+	case p.voters.joint():
+		return "JOINT " + strconv.Itoa(len(p.voters.old)) + ">" + strconv.Itoa(len(p.voters.now))
+	case t != nil && len(t.Voters) != len(p.voters.now):
+		return "VOTERS " + strconv.Itoa(len(p.voters.now)) + ">" + strconv.Itoa(len(t.Voters))
+	case t != nil:
+		return "CHANGE AHEAD"
+	}
+	return ""
 }
 
 func segmentsWidth(parts []segment) int {

@@ -9,6 +9,34 @@ import (
 	"github.com/raftlab/raftlab/netlab"
 )
 
+// That rules of Raft are switched off is said in words at every size, whatever
+// else there is to say, and so is that a promise is broken.
+func TestUnsafeIsLoudAtEverySize(t *testing.T) {
+	for _, rules := range [][]string{{"vote-twice"}, {"commit-old-terms", "vote-stale-logs", "vote-twice", "forget-vote", "skip-log-check"}} {
+		lab := func() (netlab.Update, netlab.Update) {
+			first, second := split()
+			first.Status.Unsafe, first.Status.Lab = rules, "a-lab-with-a-name-that-is-much-too-long-for-any-title"
+			second.Lab.Violations = []netlab.Violation{{Property: "Election Safety", Message: "two leaders in term 7"}}
+			second.Lab.Config = netlab.ConfigStatus{Index: 44, Voters: []int{1, 2, 3}, VotersOld: []int{1, 2, 3, 4, 5}}
+			return first, second
+		}
+		for w := 20; w <= 250; w++ {
+			h := 24
+			lines := strings.Split(draw(scene(lab), look{w: w, h: h, ascii: true, color: Color256}, nil), "\n")
+			head := ansi.Strip(lines[0])
+			if w < minW {
+				head = ansi.Strip(strings.Join(lines[:6], "\n"))
+			}
+			if !strings.Contains(head, "!! UNSAFE") || w >= minW && (!strings.Contains(head, "BROKEN") || !strings.Contains(head, "00:42.312")) {
+				t.Fatalf("%d columns: the title is %q", w, head)
+			}
+			if w == 250 && !strings.Contains(head, strings.Join(rules, ",")) {
+				t.Errorf("%d columns: the title does not name the rules: %q", w, head)
+			}
+		}
+	}
+}
+
 // A cut stands in the title at every size, beside a partition too: without it a
 // link that carries nothing looks like a fault of Raft.
 func TestTitleNamesCuts(t *testing.T) {

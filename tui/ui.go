@@ -52,7 +52,7 @@ type uiState struct {
 	logBack   uint64 // how many entries the log window is scrolled back from the end
 	msgID     uint64 // the picked message in a list of messages, 0: the newest
 	eventID   uint64 // the picked event, 0: the newest
-	linkFrom  int    // the picked cell of the matrix, as places
+	linkFrom  int    // the picked cell of the matrix, as ids; 0: the first node
 	linkTo    int
 	beats     beatMode
 	showMinor bool
