@@ -153,6 +153,13 @@ func (w *pending) add(in *inbound) {
 	}
 }
 
+// setLimit follows the number of links.
+func (w *pending) setLimit(limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = limit
+}
+
 func (w *pending) remove(in *inbound) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -132,7 +132,7 @@ func TestChaos(t *testing.T) {
 	w.clock.Set(clock.Setting{At: w.clock.Now(), Rate: 10})
 	senders.Wait()
 	w.eventually("all that was sent is read", func() bool {
-		for l := range w.proxy.each() {
+		for _, l := range w.proxy.all() {
 			l.mu.Lock()
 			open := l.in != nil
 			l.mu.Unlock()

@@ -18,7 +18,7 @@ type LinkCounters struct {
 
 // Links returns the counters of all links, by From and then To, appended to dst.
 func (p *Proxy) Links(dst []LinkCounters) []LinkCounters {
-	for l := range p.each() {
+	for _, l := range p.all() {
 		l.mu.Lock()
 		c := &l.counts
 		dst = append(dst, LinkCounters{

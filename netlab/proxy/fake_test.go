@@ -132,6 +132,15 @@ func (w *network) counters(from, to raft.NodeID) LinkCounters {
 	return LinkCounters{}
 }
 
+func (w *network) lane(from, to raft.NodeID) *lane {
+	w.t.Helper()
+	l, err := w.proxy.lane(from, to)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
 // eventually waits for what must come true.
 func (w *network) eventually(what string, holds func() bool) {
 	w.t.Helper()

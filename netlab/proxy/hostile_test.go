@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func length(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 // log says why, and everybody else goes on.
 func TestHostileConnections(t *testing.T) {
 	other := good
-	other.Version = 2
+	other.Version = wire.Version + 1
 	wrongToken := good
 	wrongToken.Token = "another"
 	noToken := good
@@ -49,7 +50,7 @@ func TestHostileConnections(t *testing.T) {
 		{"a length and no more", length(100), true, "ended 4 bytes into a frame"},
 		{"half a hello", hello(1, 2, good)[:10], true, "ended 10 bytes into a frame"},
 		{"a hello that is too long", append(length(helloMax+1), make([]byte, helloMax+1)...), false, "the limit is 1024"},
-		{"another version", hello(1, 2, other), false, "speaks version 2 of the wire, this one 1"},
+		{"another version", hello(1, 2, other), false, fmt.Sprintf("speaks version %d of the wire, this one %d", other.Version, wire.Version)},
 		{"another token", hello(1, 2, wrongToken), false, "another token"},
 		{"no token", hello(1, 2, noToken), false, "another token"},
 		{"a client", hello(1, 2, client), false, "role 2: this port carries Raft links only"},

@@ -92,6 +92,10 @@ func (l *lane) close() {
 func (l *lane) admit(frames []Frame, raw []byte) {
 	p := l.proxy
 	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return // read before the connection was closed: nobody's any more
+	}
 	rests := l.queue.empty() && !l.busy
 	passed, packed := l.judge(frames, raw, rests)
 	l.counts.sent += uint64(len(frames))
@@ -255,7 +259,9 @@ func (l *lane) settle(frames []Frame, written int, err error) {
 // idle ends a turn of writing and leaves the queue to the schedule.
 func (l *lane) idle() {
 	l.busy = false
-	if !l.queue.empty() && !l.closed {
+	if l.closed {
+		l.abandon()
+	} else if !l.queue.empty() {
 		l.proxy.schedule.add(l, l.queue.head().due)
 	}
 }
@@ -265,6 +271,7 @@ func (l *lane) kick() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		l.abandon()
 		return
 	}
 	l.busy = true

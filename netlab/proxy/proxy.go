@@ -19,7 +19,7 @@ import (
 
 // Options are what a Proxy is made with.
 type Options struct {
-	Nodes  int          // nodes 1 to Nodes, all links between them
+	Nodes  int          // nodes 1 to Nodes, all links between them, to begin with
 	Seed   uint64       // of all that chance decides
 	Clock  *clock.Clock // the lab's
 	Token  string       // in the hello of every link, both ways
@@ -38,14 +38,12 @@ const (
 
 // Proxy is the network of one lab. Its methods may be called from any goroutine.
 type Proxy struct {
-	nodes   int
 	seed    uint64
 	clock   *clock.Clock
 	token   string
 	logger  *slog.Logger
 	backlog int
 
-	lanes    []*lane // by from and to; nil where they are the same
 	schedule *schedule
 	frames   frameLog
 	ids      atomic.Uint64 // of frames, the last one given
@@ -59,14 +57,16 @@ type Proxy struct {
 	stop context.CancelFunc
 	shut sync.Once
 
-	mu  sync.Mutex
-	ran chan struct{} // closed when Run has returned; nil before it began
+	mu    sync.Mutex
+	ran   chan struct{} // closed when Run has returned; nil before it began
+	nodes []raft.NodeID
+	lanes []*lane // every two nodes' both ways, by from and then to; replaced, never changed
 }
 
 // New returns a network on which nobody is reachable and no fault is set.
 // Close it, whether it ran or not.
 func New(o Options) (*Proxy, error) {
-	if o.Nodes < 1 {
+	if o.Nodes < 0 {
 		return nil, fmt.Errorf("a network of %d nodes", o.Nodes)
 	}
 	if o.Clock == nil {
@@ -86,25 +86,20 @@ func New(o Options) (*Proxy, error) {
 		return nil, fmt.Errorf("create the network's timer: %w", err)
 	}
 	p := &Proxy{
-		nodes:    o.Nodes,
 		seed:     o.Seed,
 		clock:    o.Clock,
 		token:    o.Token,
 		logger:   o.Logger,
 		backlog:  o.Backlog,
-		lanes:    make([]*lane, o.Nodes*o.Nodes),
 		schedule: schedule,
 
 		helloTimeout: helloTimeoutDefault,
 	}
 	p.frames.records = make([]Frame, o.Recent)
-	p.waiting.limit = o.Nodes*(o.Nodes-1) + pendingSpare
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	for from := raft.NodeID(1); from <= raft.NodeID(o.Nodes); from++ {
-		for to := raft.NodeID(1); to <= raft.NodeID(o.Nodes); to++ {
-			if from != to {
-				p.lanes[p.index(from, to)] = newLane(p, from, to)
-			}
+	for id := raft.NodeID(1); id <= raft.NodeID(o.Nodes); id++ {
+		if err := p.AddNode(id); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
@@ -188,7 +183,7 @@ func (p *Proxy) end() {
 		}
 		p.schedule.close()
 		p.waiting.closeAll()
-		for l := range p.each() {
+		for _, l := range p.all() {
 			l.close()
 		}
 	})
@@ -213,7 +208,7 @@ func (p *Proxy) SetNode(id raft.NodeID, raftAddr string) error {
 	if err := p.checkNode(id); err != nil {
 		return err
 	}
-	for l := range p.each() {
+	for _, l := range p.all() {
 		if l.to == id {
 			l.setAddr(raftAddr)
 		}
@@ -227,7 +222,7 @@ func (p *Proxy) NodeGone(id raft.NodeID) error {
 	if err := p.checkNode(id); err != nil {
 		return err
 	}
-	for l := range p.each() {
+	for _, l := range p.all() {
 		if l.to == id {
 			l.setAddr("")
 		}
@@ -261,39 +256,4 @@ func (p *Proxy) Rules(from, to raft.NodeID) (link.Rules, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.rules, nil
-}
-
-func (p *Proxy) checkNode(id raft.NodeID) error {
-	if id < 1 || id > raft.NodeID(p.nodes) {
-		return fmt.Errorf("node %d is not one of the network's %d nodes", id, p.nodes)
-	}
-	return nil
-}
-
-func (p *Proxy) lane(from, to raft.NodeID) (*lane, error) {
-	if err := p.checkNode(from); err != nil {
-		return nil, err
-	}
-	if err := p.checkNode(to); err != nil {
-		return nil, err
-	}
-	if from == to {
-		return nil, fmt.Errorf("there is no link from node %d to itself", from)
-	}
-	return p.lanes[p.index(from, to)], nil
-}
-
-func (p *Proxy) index(from, to raft.NodeID) int {
-	return int(from-1)*p.nodes + int(to-1)
-}
-
-// each yields all links, by from and then to.
-func (p *Proxy) each() func(yield func(*lane) bool) {
-	return func(yield func(*lane) bool) {
-		for _, l := range p.lanes {
-			if l != nil && !yield(l) {
-				return
-			}
-		}
-	}
 }

@@ -262,7 +262,7 @@ func TestALinkWithAFullBacklogStopsReading(t *testing.T) {
 			}
 		}
 	}()
-	l := w.proxy.lanes[w.proxy.index(1, 2)]
+	l := w.lane(1, 2)
 	w.eventually("the reader stalls", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -290,7 +290,7 @@ func TestALinkWithAFullBacklogStopsReading(t *testing.T) {
 // fill sends to a node that does not read until the proxy cannot write to it.
 func fill(w *network, s *sender) *lane {
 	w.t.Helper()
-	l := w.proxy.lanes[w.proxy.index(s.from, s.to)]
+	l := w.lane(s.from, s.to)
 	stuck := func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -422,7 +422,7 @@ func TestTheReceiversConnectionIsMadeAnew(t *testing.T) {
 	s := w.link(1, 2)
 	s.send(1)
 	w.nodes[2].wants(1, 1)
-	l := w.proxy.lanes[w.proxy.index(1, 2)]
+	l := w.lane(1, 2)
 	connected := func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -538,7 +538,7 @@ func TestOptions(t *testing.T) {
 		o    Options
 		err  string
 	}{
-		{"no nodes", Options{Clock: c}, "a network of 0 nodes"},
+		{"fewer than no nodes", Options{Nodes: -1, Clock: c}, "a network of -1 nodes"},
 		{"no clock", Options{Nodes: 3}, "a network without a clock"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

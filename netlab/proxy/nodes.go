@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// DroppedRemovedNode: one of the link's ends is no node of the network any more.
+const DroppedRemovedNode link.Reason = "removed node"
+
+// AddNode makes room for node id: links to and from every other, without
+// faults. It is not reachable before SetNode says where it is.
+func (p *Proxy) AddNode(id raft.NodeID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case id < 1:
+		return fmt.Errorf("there is no node %d", id)
+	case slices.Contains(p.nodes, id):
+		return fmt.Errorf("node %d is in the network already", id)
+	case p.ctx.Err() != nil:
+		return fmt.Errorf("add node %d: the network is closed", id)
+	}
+	lanes := slices.Clone(p.lanes)
+	for _, other := range p.nodes {
+		lanes = append(lanes, newLane(p, id, other), newLane(p, other, id))
+	}
+	slices.SortFunc(lanes, func(a, b *lane) int { return byEnds(a, b.from, b.to) })
+	p.lanes = lanes
+	p.nodes = append(slices.Clone(p.nodes), id)
+	p.waiting.setLimit(len(lanes) + pendingSpare)
+	return nil
+}
+
+// RemoveNode takes node id and all its links away: connections are closed, and
+// what waits on them is dropped. A node that comes under the same id later
+// has links that have carried nothing.
+func (p *Proxy) RemoveNode(id raft.NodeID) error {
+	p.mu.Lock()
+	if !slices.Contains(p.nodes, id) {
+		p.mu.Unlock()
+		return fmt.Errorf("node %d is not in the network", id)
+	}
+	var gone, left []*lane
+	for _, l := range p.lanes {
+		if l.from == id || l.to == id {
+			gone = append(gone, l)
+		} else {
+			left = append(left, l)
+		}
+	}
+	p.lanes = left
+	p.nodes = slices.DeleteFunc(slices.Clone(p.nodes), func(n raft.NodeID) bool { return n == id })
+	p.waiting.setLimit(len(left) + pendingSpare)
+	p.mu.Unlock()
+	for _, l := range gone {
+		l.remove()
+	}
+	return nil
+}
+
+// remove ends a link for good.
+func (l *lane) remove() {
+	l.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.busy { // else the writer does it, when it is done
+		l.abandon()
+	}
+}
+
+// abandon drops all that waits on a link that is closed. With mu held, and
+// nobody writing.
+func (l *lane) abandon() {
+	if l.queue.empty() {
+		return
+	}
+	scratch := takeFrames()
+	defer scratch.release()
+	now := l.proxy.clock.Now()
+	for !l.queue.empty() {
+		items, raw := l.queue.due(raft.Never)
+		scratch.list = l.recall(scratch.list[:0], items, raw)
+		for i := range scratch.list {
+			scratch.list[i].dropped(now, DroppedRemovedNode)
+		}
+		l.counts.dropped += uint64(len(items))
+		l.queue.pop(len(items))
+		l.proxy.frames.add(scratch.list)
+	}
+}
+
+// byEnds orders links by from and then to.
+func byEnds(l *lane, from, to raft.NodeID) int {
+	return cmp.Or(cmp.Compare(l.from, from), cmp.Compare(l.to, to))
+}
+
+// lane returns the link from one node to another.
+func (p *Proxy) lane(from, to raft.NodeID) (*lane, error) {
+	p.mu.Lock()
+	nodes, lanes := p.nodes, p.lanes
+	p.mu.Unlock()
+	for _, id := range [...]raft.NodeID{from, to} {
+		if err := checkNode(nodes, id); err != nil {
+			return nil, err
+		}
+	}
+	if from == to {
+		return nil, fmt.Errorf("there is no link from node %d to itself", from)
+	}
+	i, _ := slices.BinarySearchFunc(lanes, from, func(l *lane, from raft.NodeID) int { return byEnds(l, from, to) })
+	return lanes[i], nil
+}
+
+func (p *Proxy) checkNode(id raft.NodeID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return checkNode(p.nodes, id)
+}
+
+func checkNode(nodes []raft.NodeID, id raft.NodeID) error {
+	if !slices.Contains(nodes, id) {
+		return fmt.Errorf("node %d is not one of the network's %d nodes", id, len(nodes))
+	}
+	return nil
+}
+
+// all are the links there are now, by from and then to; not to be changed.
+func (p *Proxy) all() []*lane {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lanes
+}
