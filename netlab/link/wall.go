@@ -23,19 +23,19 @@ func (w Wall) judge(v *Verdict) {
 // nobody else. No sides is no partition.
 type Sides [][]raft.NodeID
 
-// Split makes a partition of the nodes 1 to n. Nodes that no side names form
-// one more side, the last. It is an error to name a node twice, to name one
-// that is not there, or to leave a side empty.
-func Split(n int, sides [][]raft.NodeID) (Sides, error) {
-	named := make([]bool, n+1)
+// Split makes a partition of nodes, which are ascending. Those that no side
+// names form one more side, the last. It is an error to name a node twice, to
+// name one that is not there, or to leave a side empty.
+func Split(nodes []raft.NodeID, sides [][]raft.NodeID) (Sides, error) {
+	named := make(map[raft.NodeID]bool)
 	var split Sides
 	for _, side := range sides {
 		if len(side) == 0 {
 			return nil, fmt.Errorf("a side without a node")
 		}
 		for _, id := range side {
-			if id < 1 || id > raft.NodeID(n) {
-				return nil, fmt.Errorf("node %d is not one of the %d nodes", id, n)
+			if !slices.Contains(nodes, id) {
+				return nil, fmt.Errorf("node %d is not one of the %d nodes", id, len(nodes))
 			}
 			if named[id] {
 				return nil, fmt.Errorf("node %d is named twice", id)
@@ -45,7 +45,7 @@ func Split(n int, sides [][]raft.NodeID) (Sides, error) {
 		split = append(split, slices.Sorted(slices.Values(side)))
 	}
 	var rest []raft.NodeID
-	for id := raft.NodeID(1); id <= raft.NodeID(n); id++ {
+	for _, id := range nodes {
 		if !named[id] {
 			rest = append(rest, id)
 		}
@@ -59,6 +59,22 @@ func Split(n int, sides [][]raft.NodeID) (Sides, error) {
 // Between tells whether the wall stands between two nodes.
 func (s Sides) Between(a, b raft.NodeID) Wall {
 	return s.side(a) != s.side(b)
+}
+
+// Without returns s without a node. A side of that node alone is gone, and of
+// fewer than two sides is no partition.
+func (s Sides) Without(id raft.NodeID) Sides {
+	var left Sides
+	for _, side := range s {
+		rest := slices.DeleteFunc(slices.Clone(side), func(n raft.NodeID) bool { return n == id })
+		if len(rest) > 0 {
+			left = append(left, rest)
+		}
+	}
+	if len(left) < 2 {
+		return nil
+	}
+	return left
 }
 
 // side is where id is; the nodes that no side names are on one, too.
