@@ -40,8 +40,9 @@ type client struct {
 type request struct {
 	from    *client
 	id      uint64
-	command []byte // to propose; nil for a stale get and a bad request
-	key     []byte // of a stale get
+	read    wire.Read
+	command []byte // to propose; nil for a bad request and for a get that does not go through the log
+	key     []byte // of such a get
 	bad     string // why the request makes no sense
 }
 
@@ -87,11 +88,11 @@ func (r *replica) readRequests(c *client, reader *wire.Reader) error {
 		if err := wire.DecodeRequest(frame, &req); err != nil {
 			return err
 		}
-		q := request{from: c, id: req.ID}
+		q := request{from: c, id: req.ID, read: req.Read}
 		switch err := kv.ValidateRequest(&req); {
 		case err != nil:
 			q.bad = err.Error()
-		case req.Op == wire.OpGet && req.Read == wire.ReadStale:
+		case req.Op == wire.OpGet && req.Read != wire.ReadLog:
 			q.key = append([]byte(nil), req.Key...)
 		default:
 			q.command, chunk = layOut(chunk, &req)
@@ -159,8 +160,11 @@ func (r *replica) redirect(c *client, id uint64) {
 
 // readStale answers from what this node has applied, whoever leads (thesis §6.4).
 func (r *replica) readStale(q *request) {
-	value, _, found := r.store.Get(q.key)
-	r.reply(q.from, &wire.Reply{ID: q.id, Code: wire.CodeOK, Index: r.applied, Term: r.core.Term(), Found: found, Value: value})
+	if r.store == nil {
+		r.refuse(q, wire.CodeBusy, "the node is loading its snapshot")
+		return
+	}
+	r.answerRead(&read{conn: q.from, id: q.id, key: q.key})
 }
 
 // refuse answers a request that was not proposed.

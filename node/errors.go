@@ -27,25 +27,31 @@ type LabError struct {
 func (e *LabError) Error() string { return fmt.Sprintf("%s the lab at %s: %v", e.Op, e.Addr, e.Err) }
 func (e *LabError) Unwrap() error { return e.Err }
 
-// DiskError is a log that cannot be opened, written or read. For a damaged log
-// it wraps a [*wal.DamageError].
+// DiskError is a log or a snapshot that cannot be opened, written or read. For
+// damage it wraps a [*wal.DamageError].
 type DiskError struct {
-	Node raft.NodeID
-	Dir  string
-	Op   string // "open", "write", "read", "close"
-	Err  error
+	Node     raft.NodeID
+	Dir      string
+	Op       string // "open", "write", "read", "load", "close"
+	Snapshot bool   // it is about a snapshot, else about the log
+	Err      error
 }
 
 // Error names the file once, and what to do when there is no room for it.
 func (e *DiskError) Error() string {
+	what := "log"
+	if e.Snapshot {
+		what = "snapshot"
+	}
 	var file *fs.PathError
 	switch {
 	case !errors.As(e.Err, &file):
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("the disk is full: %v; free some space, then restart %v: nothing acknowledged is lost", file, e.Node)
 	default:
-		return fmt.Sprintf("%s the log of %v: %v", e.Op, e.Node, file)
+		return fmt.Sprintf("%s the %s of %v: %v", e.Op, what, e.Node, file)
 	}
-	return fmt.Sprintf("%s the log of %v in %s: %v", e.Op, e.Node, e.Dir, e.Err)
+	return fmt.Sprintf("%s the %s of %v in %s: %v", e.Op, what, e.Node, e.Dir, e.Err)
 }
+
 func (e *DiskError) Unwrap() error { return e.Err }

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -45,6 +48,7 @@ type fakeLab struct {
 	mu    sync.Mutex
 	news  sync.Cond // with mu: something was reported
 	nodes map[raft.NodeID]*fakeNode
+	gone  map[raft.NodeID]bool // left out of the address book
 	clock *clock.Clock
 	muted map[raft.NodeID]bool // whose reports are not read
 }
@@ -80,9 +84,13 @@ func newFakeLab(t testing.TB, size int) *fakeLab {
 		clock: clock.New(clock.Setting{Rate: 1}),
 		cfg: wire.Configure{
 			Heartbeat: raft.Duration(20 * time.Millisecond), ElectionMin: raft.Duration(100 * time.Millisecond),
-			ElectionMax: raft.Duration(200 * time.Millisecond), PreVote: true, Seed: 1, Token: raftToken,
+			ElectionMax: raft.Duration(200 * time.Millisecond), Seed: 1, Token: raftToken,
+			PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true,
 		},
 		logger: slog.New(slog.DiscardHandler),
+	}
+	for id := range raft.NodeID(size) {
+		l.cfg.Bootstrap = append(l.cfg.Bootstrap, id+1)
 	}
 	if os.Getenv("RAFTLAB_TEST_LOG") != "" {
 		l.logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -243,18 +251,34 @@ func (l *fakeLab) hear(conn net.Conn) error {
 }
 
 // register configures everybody once all addresses are known, and everybody
-// again when one has changed.
+// again when one has changed. Nodes beyond the first size join: they are told of
+// no bootstrap configuration.
 func (l *fakeLab) register(n *fakeNode, conn net.Conn, reg *wire.Register) {
 	l.mu.Lock()
 	n.conn, n.reg = conn, reg
+	registered, running := 0, false
+	for _, m := range l.nodes {
+		if m.reg != nil {
+			registered++
+		}
+		running = running || m.states > 0
+	}
+	l.news.Broadcast()
+	l.mu.Unlock()
+	if registered >= l.size || running { // all of them, or not the first start
+		l.configure()
+	}
+}
+
+// configure tells all that have registered everything.
+func (l *fakeLab) configure() {
+	l.mu.Lock()
 	cfg := l.cfg
 	cfg.Clock = l.clock.Setting()
 	var all []*fakeNode
-	for id := raft.NodeID(1); id <= raft.NodeID(l.size); id++ {
-		m := l.nodes[id]
-		if m == nil {
-			l.mu.Unlock()
-			return
+	for id, m := range l.nodes {
+		if l.gone[id] {
+			continue
 		}
 		p := wire.Peer{ID: id, RaftAddr: "127.0.0.1:1"}
 		if m.reg != nil {
@@ -263,18 +287,13 @@ func (l *fakeLab) register(n *fakeNode, conn net.Conn, reg *wire.Register) {
 		}
 		cfg.Peers = append(cfg.Peers, p)
 	}
-	l.news.Broadcast()
-	whole := len(all) == l.size || n.states > 0
-	for _, m := range all {
-		if m != n && m.states > 0 {
-			whole = true // not the first start
-		}
-	}
 	l.mu.Unlock()
-	if whole {
-		for _, m := range all {
-			l.tell(m, wire.KindConfigure, 1, cfg)
+	for _, m := range all {
+		c := cfg
+		if m.id > raft.NodeID(l.size) {
+			c.Bootstrap = nil
 		}
+		l.tell(m, wire.KindConfigure, 1, c)
 	}
 }
 
@@ -348,7 +367,7 @@ func (l *fakeLab) leader() *fakeNode {
 				follow++
 			}
 		}
-		return found != nil && follow > l.size/2 && found.state.Commit > 0
+		return found != nil && follow > len(found.state.Config.Voters)/2 && found.state.Commit > 0
 	})
 	return found
 }
@@ -356,11 +375,22 @@ func (l *fakeLab) leader() *fakeNode {
 // order sends an order and waits for its outcome.
 func (l *fakeLab) order(n *fakeNode, o wire.Order) wire.Outcome {
 	l.t.Helper()
+	return l.outcome(n, o, l.send(n, o))
+}
+
+// send sends an order and returns its number.
+func (l *fakeLab) send(n *fakeNode, o wire.Order) uint64 {
 	l.mu.Lock()
 	n.orders++
 	id := n.orders
 	l.mu.Unlock()
 	l.tell(n, wire.KindOrder, id, o)
+	return id
+}
+
+// outcome waits for the outcome of an order.
+func (l *fakeLab) outcome(n *fakeNode, o wire.Order, id uint64) wire.Outcome {
+	l.t.Helper()
 	var out wire.Outcome
 	l.wait("the outcome of "+o.Verb, func() bool {
 		var ok bool
@@ -384,6 +414,21 @@ func (l *fakeLab) setClock(rate float64, held bool) {
 	for _, n := range all {
 		l.tell(n, wire.KindClock, 1, s)
 	}
+}
+
+// dialRaft opens a Raft link to a node in the name of another.
+func dialRaft(t testing.TB, from raft.NodeID, to *fakeNode) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", to.reg.RaftAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	hello := wire.AppendHello(nil, wire.Header{From: from, To: to.id}, wire.Hello{Version: wire.Version, Role: wire.RoleRaft, Token: raftToken})
+	if _, err := conn.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // testClient is the plainest client: what it sends and gets is up to the test.
@@ -462,10 +507,13 @@ func (c *testClient) get(key string, read wire.Read) wire.Reply {
 	return c.do(wire.Request{Op: wire.OpGet, Read: read, Key: []byte(key)})
 }
 
-// follower returns a node that does not lead.
+// follower returns a voter that does not lead.
 func (l *fakeLab) follower() *fakeNode {
 	leader := l.leader()
-	return l.node(leader.id%raft.NodeID(l.size) + 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	voters := leader.state.Config.Voters
+	return l.nodes[voters[(slices.Index(voters, leader.id)+1)%len(voters)]]
 }
 
 // all tells whether every node is such; with mu.
@@ -483,7 +531,7 @@ func (l *fakeLab) states() []wire.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var s []wire.State
-	for id := raft.NodeID(1); id <= raft.NodeID(l.size); id++ {
+	for _, id := range slices.Sorted(maps.Keys(l.nodes)) {
 		s = append(s, *l.nodes[id].state)
 	}
 	return s
@@ -506,6 +554,9 @@ func (l *fakeLab) book(open func(from, to raft.NodeID) bool) {
 	for _, n := range l.nodes {
 		var c wire.Configure
 		for _, m := range l.nodes {
+			if l.gone[m.id] {
+				continue
+			}
 			p := wire.Peer{ID: m.id, RaftAddr: m.reg.RaftAddr, ClientAddr: m.reg.ClientAddr}
 			if !open(n.id, m.id) {
 				p.RaftAddr = "127.0.0.1:1"
@@ -517,6 +568,7 @@ func (l *fakeLab) book(open func(from, to raft.NodeID) bool) {
 	l.mu.Unlock()
 	for n, c := range books {
 		l.tell(n, wire.KindConfigure, 1, c)
+		l.order(n, wire.Order{Verb: wire.OrderLog, From: math.MaxInt64}) // when that is answered, the book is taken
 	}
 }
 

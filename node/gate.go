@@ -36,13 +36,15 @@ func (g *gate) wait(sync uint64, ms []raft.Message) {
 // synced is the disk's word that all up to sync is durable, or that it failed.
 // It comes from the disk's goroutine.
 func (r *replica) synced(sync uint64, err error) {
-	if err == nil {
-		r.gate.mu.Lock()
-		r.gate.durable = max(r.gate.durable, sync)
-		r.gate.mu.Unlock()
-		r.release()
+	if err != nil {
+		r.inbox.putFailure(&DiskError{Node: r.id, Dir: r.dir, Op: "write", Err: err})
+		return
 	}
-	r.inbox.putDurable(sync, err)
+	r.gate.mu.Lock()
+	r.gate.durable = max(r.gate.durable, sync)
+	r.gate.mu.Unlock()
+	r.release()
+	r.inbox.putDurable(sync)
 }
 
 // release sends the messages whose write is durable, unless the clock is held;
@@ -56,9 +58,7 @@ func (r *replica) release() {
 	}
 	n := 0
 	for n < len(g.queue) && g.queue[n].sync <= g.durable {
-		if p := r.peers[g.queue[n].m.To]; p != nil {
-			p.send(&g.queue[n].m)
-		}
+		r.send(&g.queue[n].m)
 		n++
 	}
 	if n == 0 {

@@ -30,7 +30,7 @@ type batch struct {
 	requests     []request
 	requestBytes int
 	durable      uint64 // highest sync the disk has done
-	diskErr      error
+	failed       error  // why the node cannot go on: its disk, mostly
 	orders       []order
 	peers        []wire.Peer // a new address book, nil when unchanged
 }
@@ -84,13 +84,19 @@ func (b *inbox) putRequests(rs []request, bytes int) bool {
 	return open
 }
 
-// putDurable says that the disk has done everything up to sync, or failed.
-func (b *inbox) putDurable(sync uint64, err error) {
+// putDurable says that the disk has done everything up to sync.
+func (b *inbox) putDurable(sync uint64) {
 	b.mu.Lock()
-	if err != nil && b.in.diskErr == nil {
-		b.in.diskErr = err
-	} else {
-		b.in.durable = max(b.in.durable, sync)
+	b.in.durable = max(b.in.durable, sync)
+	b.mu.Unlock()
+	b.poke()
+}
+
+// putFailure ends the node; the first one counts.
+func (b *inbox) putFailure(err error) {
+	b.mu.Lock()
+	if b.in.failed == nil {
+		b.in.failed = err
 	}
 	b.mu.Unlock()
 	b.poke()
@@ -111,14 +117,14 @@ func (b *inbox) putPeers(peers []wire.Peer) {
 }
 
 // take swaps what waits for the empty batch *into. While the clock is held it
-// gives only what the lab asks and knows, and a disk that failed.
+// gives only what the lab asks and knows, and a failure.
 func (b *inbox) take(into *batch, held bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if held {
 		into.orders, b.in.orders = b.in.orders, into.orders
 		into.peers, b.in.peers = b.in.peers, nil
-		into.diskErr = b.in.diskErr
+		into.failed = b.in.failed
 		return
 	}
 	waited := b.in.messageBytes > inboxLimit || b.in.requestBytes > inboxLimit

@@ -57,17 +57,17 @@ func TestInboxWhileHeld(t *testing.T) {
 	b := newInbox()
 	b.putOrder(order{id: 1})
 	b.putPeers([]wire.Peer{{ID: 2}})
-	b.putDurable(5, nil)
-	b.putDurable(3, nil)
+	b.putDurable(5)
+	b.putDurable(3)
 	var in batch
 	b.take(&in, true)
 	if len(in.orders) != 1 || len(in.peers) != 1 || in.durable != 0 {
 		t.Errorf("held: %+v, want an order and a peer", in)
 	}
 	in.clear()
-	b.putDurable(0, errors.New("no space left"))
+	b.putFailure(errors.New("no space left"))
 	b.take(&in, true)
-	if len(in.orders) != 0 || in.peers != nil || in.diskErr == nil {
+	if len(in.orders) != 0 || in.peers != nil || in.failed == nil {
 		t.Errorf("held again: %+v, want the disk's error alone", in)
 	}
 	in.clear()

@@ -4,6 +4,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"sync"
 	"time"
 
 	"github.com/raftlab/raftlab/raft"
@@ -30,16 +32,16 @@ func newResting(alone bool, now time.Time) resting {
 	return resting{alone: alone, total: restBytes, look: now.Add(restAfter)}
 }
 
-func (s *resting) wrote(entries []raft.Entry, now func() time.Time) {
-	n := 0
-	for i := range entries {
-		n += len(entries[i].Data)
-	}
-	if s.total < restBytes && s.total+n >= restBytes {
-		s.look = now().Add(restAfter)
-	}
+// wrote counts bytes that were given to the disk. It tells whether they are
+// another restBytes.
+func (s *resting) wrote(n int, now func() time.Time) bool {
+	before := s.total
 	s.total += n
 	s.recent += n
+	if before < restBytes && s.total >= restBytes {
+		s.look = now().Add(restAfter)
+	}
+	return before/restBytes != s.total/restBytes
 }
 
 // wake is when a turn is wanted to look.
@@ -58,6 +60,21 @@ func (s *resting) passed(now time.Time) bool {
 	return quiet
 }
 
+// wrote counts bytes that were given to the disk.
+func (r *replica) wrote(bytes int) {
+	if r.rest.wrote(bytes, time.Now) {
+		r.heap.follow()
+	}
+}
+
+func dataBytes(entries []raft.Entry) int {
+	n := 0
+	for i := range entries {
+		n += len(entries[i].Data)
+	}
+	return n
+}
+
 // giveBack returns to the system what is not in use.
 func (r *replica) giveBack() {
 	for _, p := range r.peers {
@@ -65,6 +82,7 @@ func (r *replica) giveBack() {
 	}
 	r.background.Go(func() { // the loop goes on while it collects
 		debug.FreeOSMemory()
+		r.heap.follow()
 		if err := releaseImage(); err != nil {
 			r.log.Debug("the program's own pages stay mapped", "error", err)
 		}
@@ -74,7 +92,7 @@ func (r *replica) giveBack() {
 // tune sets the collector for a process that is one node of several on a
 // machine: most of what is allocated under load lives for milliseconds, so
 // collecting late is cheap in memory and saves much of the work; the limit
-// keeps "late" from meaning "large".
+// keeps "late" from meaning "large", and moves with what the node has to keep.
 //
 // A node shares the machine with the other nodes and the network of its lab, so
 // it takes a quarter of the processors, and one of two: measured there against
@@ -87,11 +105,66 @@ func tune() {
 		runtime.GOMAXPROCS(min(max(runtime.GOMAXPROCS(0)/4, 1), processors))
 	}
 	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
 }
 
 const (
-	processors  = 4
-	gcPercent   = 200
+	processors = 4
+	gcPercent  = 200
+	// memoryLimit is for a node that keeps little.
 	memoryLimit = 48 << 20
 )
+
+// heapLimit moves the collector's limit with what lives in the process. A limit
+// below that would have it collect without end.
+type heapLimit struct {
+	alone bool // the process is this node's
+
+	mu       sync.Mutex
+	expected int64 // will live soon
+	limit    int64 // as it is set
+}
+
+// follow sets the limit by what lived after the last collection.
+func (h *heapLimit) follow() {
+	if !h.alone {
+		return
+	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.set(limitFor(int64(live[0].Value.Uint64()) + h.expected))
+}
+
+// limitFor is the limit of a process in which so many bytes live.
+func limitFor(live int64) int64 { return max(memoryLimit, live+live/2) }
+
+// set moves the limit, unless it is about right: that stops everything for a
+// moment.
+func (h *heapLimit) set(limit int64) {
+	if d := limit - h.limit; d > h.limit/8 || -d > h.limit/8 {
+		h.limit = limit
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+// expect makes room for a state machine whose snapshot has so many bytes. The
+// function it returns is called when it is all there.
+func (h *heapLimit) expect(size int64) (there func()) {
+	if !h.alone {
+		return func() {}
+	}
+	h.mu.Lock()
+	h.expected += size
+	h.mu.Unlock()
+	h.follow()
+	return func() {
+		if size >= restBytes {
+			runtime.GC() // what lives has to be known, or the limit is too low
+		}
+		h.mu.Lock()
+		h.expected -= size
+		h.mu.Unlock()
+		h.follow()
+	}
+}

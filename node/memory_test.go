@@ -3,15 +3,13 @@ package node
 import (
 	"testing"
 	"time"
-
-	"github.com/raftlab/raftlab/raft"
 )
 
 func TestLoadHasPassedWhenLittleIsWritten(t *testing.T) {
 	now := time.Unix(1000, 0)
 	clock := func() time.Time { return now }
 	write := func(s *resting, bytes int) {
-		s.wrote([]raft.Entry{{Data: make([]byte, bytes)}}, clock)
+		s.wrote(bytes, clock)
 	}
 	s := newResting(true, now)
 	look := func(what string, want bool) {

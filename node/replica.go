@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -27,20 +28,28 @@ type replica struct {
 	inbox     *inbox
 	lab       *labConn
 	telemetry *telemetry
-	peers     map[raft.NodeID]*peer // fixed; only their addresses change
+	peers     map[raft.NodeID]*peer // changed by the loop alone, with the gate's mu, which others read it with
 	gate      gate
+	heap      heapLimit
 
 	// The loop's.
-	background sync.WaitGroup // what the loop started and does not wait for
-	core       *raft.Node
-	store      *kv.Store
-	applied    raft.Index
-	pending    pendingQueue
-	lastSync   uint64                 // the newest write given to the disk
-	book       map[raft.NodeID]string // client addresses, told in redirects
-	wasHeld    bool
-	shown      showing
-	rest       resting
+	unsafe      raft.Unsafe
+	heartbeat   raft.Duration
+	electionMax raft.Duration
+	background  sync.WaitGroup // what the loop started and does not wait for
+	connect     func(*peer)    // starts its run
+	core        *raft.Node
+	store       *kv.Store // nil while loading is not
+	loading     *loading  // nil but while a snapshot becomes the state machine
+	applied     raft.Index
+	snapshots   snapshots
+	pending     pendingQueue
+	reads       readQueue
+	lastSync    uint64                 // the newest write given to the disk
+	book        map[raft.NodeID]string // client addresses, told in redirects
+	wasHeld     bool
+	shown       showing
+	rest        resting
 
 	in        batch // what this turn took; kept for its memory, as are the next ones
 	commands  [][]byte
@@ -55,7 +64,11 @@ func (r *replica) run(ctx context.Context) error {
 	alarm := newAlarm()
 	defer alarm.stop()
 	defer r.flushReplies()
+	defer r.abandonReads()
 	defer r.abandon()
+	defer r.snapshots.stop()
+	defer r.stopLoading()
+	r.awaitState(ctx)
 	for {
 		if err := r.turn(); err != nil {
 			return err
@@ -84,8 +97,8 @@ func (r *replica) turn() error {
 	now := r.clock.Now()
 	r.inbox.take(&r.in, held)
 	defer r.in.clear()
-	if r.in.diskErr != nil {
-		return &DiskError{Node: r.id, Dir: r.dir, Op: "write", Err: r.in.diskErr}
+	if r.in.failed != nil {
+		return r.in.failed
 	}
 	if r.in.peers != nil {
 		r.address(r.in.peers)
@@ -97,7 +110,7 @@ func (r *replica) turn() error {
 	}
 	if len(r.in.orders) > 0 {
 		for i := range r.in.orders {
-			r.obey(now, &r.in.orders[i])
+			r.obey(now, &r.in.orders[i], held)
 		}
 		if err := r.drain(); err != nil {
 			return err
@@ -114,9 +127,13 @@ func (r *replica) turn() error {
 func (r *replica) feed(now raft.Time) error {
 	if r.in.durable > 0 {
 		r.core.Persisted(now, r.in.durable)
+		r.load(r.in.durable)
 		r.shown.changed()
 	}
 	r.release() // what the disk did while the clock stood
+	r.takeState()
+	r.takeWritten(now)
+	r.takeOrdered(now)
 	for i := range r.in.messages {
 		if err := r.core.Step(now, r.in.messages[i]); err != nil {
 			r.log.Warn("a message breaks the protocol", "peer", uint64(r.in.messages[i].From),
@@ -128,10 +145,17 @@ func (r *replica) feed(now raft.Time) error {
 		r.core.Tick(now)
 		r.shown.touched()
 	}
-	if err := r.propose(now); err != nil {
+	if err := r.request(now); err != nil {
 		return err
 	}
-	return r.drain()
+	if err := r.drain(); err != nil {
+		return err
+	}
+	r.compact(now)
+	if r.store != nil {
+		r.store.Settle(settleStep)
+	}
+	return nil
 }
 
 // drain carries out what the core owes, until it owes nothing.
@@ -148,15 +172,21 @@ func (r *replica) drain() error {
 		// The followers first: theirs is the longer way to a majority, and this
 		// node's own disk works while the frames travel (thesis §10.2.1).
 		for i := range rd.Messages {
-			if p := r.peers[rd.Messages[i].To]; p != nil {
-				p.send(&rd.Messages[i])
-			}
+			r.send(&rd.Messages[i])
 		}
 		if len(rd.Messages) > 0 {
 			r.flushPeers()
 		}
-		r.persist(&rd)
-		r.apply(rd.Committed)
+		if err := r.persist(&rd); err != nil {
+			return err
+		}
+		if r.loading != nil {
+			r.loading.committed = append(r.loading.committed, rd.Committed...)
+		} else {
+			r.apply(rd.Committed)
+		}
+		r.hearOf(rd.Reads)
+		r.serveReads()
 	}
 	if r.pending.len() > 0 {
 		if p := r.pending.front(); r.core.Role() != raft.Leader || p.term != r.core.Term() {
@@ -168,19 +198,29 @@ func (r *replica) drain() error {
 
 // persist gives the disk what a Ready wants written, and the messages that
 // wait for it.
-func (r *replica) persist(rd *raft.Ready) {
+func (r *replica) persist(rd *raft.Ready) error {
+	for i := range rd.Chunks {
+		if err := r.wal.WriteChunk(rd.Chunks[i]); err != nil {
+			return &DiskError{Node: r.id, Dir: r.dir, Op: "write", Snapshot: true, Err: err}
+		}
+		r.wrote(len(rd.Chunks[i].Data))
+	}
 	if rd.Sync != 0 {
 		r.lastSync = rd.Sync
+	}
+	if rd.Install != nil {
+		r.replaceState(rd.Install.Meta, rd.Sync)
 	}
 	if len(rd.AfterSync) > 0 {
 		r.gate.wait(r.lastSync, rd.AfterSync)
 	}
 	if rd.Sync != 0 {
-		r.wal.Append(rd.Sync, rd.State, rd.Entries)
-		r.rest.wrote(rd.Entries, time.Now)
+		r.wal.Append(rd.Sync, rd.Install, rd.State, rd.Entries)
+		r.wrote(dataBytes(rd.Entries))
 	} else if len(rd.AfterSync) > 0 {
 		r.release() // nothing more to come that would let them go
 	}
+	return nil
 }
 
 // apply applies committed entries and answers the clients who wait for them.
@@ -199,6 +239,7 @@ func (r *replica) apply(entries []raft.Entry) {
 			result = r.store.Apply(e.Index, e.Term, e.Data)
 		}
 		r.applied = e.Index
+		r.snapshots.count(e)
 		if r.pending.len() == 0 {
 			continue
 		}
@@ -216,9 +257,8 @@ func (r *replica) answer(p *pending, e *raft.Entry, result *kv.Result) {
 		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeUnknown, Term: r.core.Term(), Error: lostText})
 		return
 	}
-	// What is read can be read again: so much at once would cut its reader off.
-	if len(result.Value) > largeValue && p.conn.out.waiting() > clientBusy {
-		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeBusy, Term: r.core.Term(), Error: "replies are waiting to be read"})
+	if r.tooMuch(p.conn, result.Value) {
+		r.reply(p.conn, &wire.Reply{ID: p.id, Code: wire.CodeBusy, Term: r.core.Term(), Error: unreadText})
 		return
 	}
 	r.reply(p.conn, &wire.Reply{
@@ -227,7 +267,16 @@ func (r *replica) answer(p *pending, e *raft.Entry, result *kv.Result) {
 	})
 }
 
-const lostText = "the node lost its leadership, or stops, before the entry was committed"
+// tooMuch tells whether one more large value would cut off a client that has
+// many to read. What is read can be read again.
+func (r *replica) tooMuch(c *client, value []byte) bool {
+	return len(value) > largeValue && c.out.waiting() > clientBusy
+}
+
+const (
+	lostText   = "the node lost its leadership, or stops, before the entry was committed"
+	unreadText = "replies are waiting to be read"
+)
 
 // abandon answers everyone whose entry's fate this node cannot tell any more.
 // The entries may yet be committed by another leader; a retry under the same
@@ -240,28 +289,35 @@ func (r *replica) abandon() {
 	}
 }
 
-// propose turns the clients' requests into one proposal.
-func (r *replica) propose(now raft.Time) error {
+// request turns the clients' requests into one proposal, and asks the core about
+// their reads.
+func (r *replica) request(now raft.Time) error {
 	if len(r.in.requests) == 0 {
 		return nil
 	}
 	leads := r.core.Role() == raft.Leader
-	bytes := r.pending.bytes
+	bytes := r.pending.bytes + r.reads.bytes
 	for i := range r.in.requests {
 		q := &r.in.requests[i]
 		switch {
 		case q.bad != "":
 			r.refuse(q, wire.CodeBad, q.bad)
 		case q.from.out.waiting() > clientBusy:
-			r.refuse(q, wire.CodeBusy, "replies are waiting to be read")
-		case q.command == nil:
+			r.refuse(q, wire.CodeBusy, unreadText)
+		case q.read == wire.ReadStale:
 			r.readStale(q)
-		case !leads:
+		case !leads && q.read != wire.ReadIndex:
 			r.redirect(q.from, q.id)
 		case q.from.pending+q.from.asked >= pendingPerClient:
-			r.refuse(q, wire.CodeBusy, "as many requests of this connection wait to be committed as this node takes of one")
-		case r.pending.len()+len(r.commands) >= pendingLimit || bytes >= pendingBytes:
-			r.refuse(q, wire.CodeBusy, "as many requests wait to be committed as this node takes")
+			r.refuse(q, wire.CodeBusy, "as many requests of this connection wait as this node takes of one")
+		case r.pending.len()+len(r.commands)+r.reads.count >= pendingLimit || bytes >= pendingBytes:
+			r.refuse(q, wire.CodeBusy, "as many requests wait as this node takes")
+		case q.read == wire.ReadIndex:
+			bytes += len(q.key)
+			r.reads.add(freshIndex, q)
+		case q.read == wire.ReadLease:
+			bytes += len(q.key)
+			r.reads.add(freshLease, q)
 		default:
 			bytes += len(q.command)
 			q.from.asked++
@@ -269,32 +325,33 @@ func (r *replica) propose(now raft.Time) error {
 			r.proposers = append(r.proposers, q)
 		}
 	}
+	r.askReads(now)
+	return r.propose(now)
+}
+
+// propose gives the core the commands this turn brought.
+func (r *replica) propose(now raft.Time) error {
 	if len(r.commands) == 0 {
 		return nil
 	}
 	first, err := r.core.Propose(now, raft.EntryCommand, r.commands...)
-	if err != nil {
-		return err // it leads, so nothing is in the way
+	handsOver := errors.Is(err, raft.ErrTransferring)
+	if err != nil && !handsOver {
+		return err // it leads, so nothing else is in the way
 	}
 	term := r.core.Term()
 	for i, q := range r.proposers {
 		q.from.asked = 0
+		if handsOver {
+			r.refuse(q, wire.CodeBusy, "the leader is handing over to another node")
+			continue
+		}
 		r.pending.push(pending{index: first + raft.Index(i), term: term, conn: q.from, id: q.id, bytes: len(q.command)})
 	}
 	clear(r.commands)
 	clear(r.proposers)
 	r.commands, r.proposers = r.commands[:0], r.proposers[:0]
 	return nil
-}
-
-// address takes a new address book.
-func (r *replica) address(peers []wire.Peer) {
-	for _, p := range peers {
-		r.book[p.ID] = p.ClientAddr
-		if to := r.peers[p.ID]; to != nil {
-			to.move(p.RaftAddr)
-		}
-	}
 }
 
 // nextWake is when, in real time, the loop wants a turn even if nothing comes in.

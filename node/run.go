@@ -30,9 +30,10 @@ func Run(ctx context.Context, o Options) (result error) {
 	}
 	r := &replica{
 		id: o.ID, dir: o.Dir, log: o.Logger.With("node", uint64(o.ID)),
-		inbox: newInbox(), telemetry: newTelemetry(), store: kv.New(),
-		rest: newResting(o.Alone, time.Now()),
+		inbox: newInbox(), telemetry: newTelemetry(),
+		rest: newResting(o.Alone, time.Now()), heap: heapLimit{alone: o.Alone},
 	}
+	r.heap.follow()
 	raftLn, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("open the Raft port of %v: %w", o.ID, err)
@@ -77,42 +78,55 @@ func Run(ctx context.Context, o Options) (result error) {
 	if err := r.configure(config, recovered.Restored); err != nil {
 		return errors.Join(err, lab.refuse(err))
 	}
-	return r.serve(ctx, raftLn, clientLn)
+	return r.serve(ctx, raftLn, clientLn, config.Peers)
 }
 
-// configure makes the core and the links from what the lab said.
+// configure makes the core and the state machine from what the lab said and the
+// disk has.
 func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 	r.token = c.Token
 	r.clock = clock.New(c.Clock)
 	r.peers = make(map[raft.NodeID]*peer)
 	r.book = make(map[raft.NodeID]string)
-	var members raft.Configuration
-	for _, p := range c.Peers {
-		members.Voters = append(members.Voters, p.ID)
-		r.book[p.ID] = p.ClientAddr
-		if p.ID != r.id {
-			r.peers[p.ID] = newPeer(r.id, p.ID, p.RaftAddr, c.Token, r.log)
+	r.heartbeat, r.electionMax = c.Heartbeat, c.ElectionMax
+	r.snapshots.limit = c.SnapshotBytes
+	for _, name := range c.Unsafe {
+		rule, err := raft.ParseUnsafe(name)
+		if err != nil {
+			return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
 		}
+		r.unsafe |= rule
 	}
-	slices.Sort(members.Voters)
-	core, err := raft.New(raft.Config{
-		ID: r.id, Members: members,
-		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
-		PreVote: c.PreVote, Seed: c.Seed,
-		// Soon enough to look like at once, late enough for a client's next write.
-		TellCommitAfter: c.Heartbeat / 8,
-	}, r.wal, from, r.clock.Now())
+	core, err := r.newCore(&c, from)
 	if err != nil {
 		return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
 	}
 	r.core = core
+	r.store = kv.New()
+	r.store.SetUnsafe(r.unsafe)
+	if from.Snapshot.Index > 0 {
+		r.replaceState(from.Snapshot, 0)
+	}
 	return nil
+}
+
+// newCore makes the core. Bootstrap is empty for a node that joins a cluster.
+func (r *replica) newCore(c *wire.Configure, from raft.Restored) (*raft.Node, error) {
+	members := raft.Configuration{Voters: slices.Sorted(slices.Values(c.Bootstrap))}
+	return raft.New(raft.Config{
+		ID: r.id, Members: members,
+		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
+		PreVote: c.PreVote, CheckQuorum: c.CheckQuorum, IgnoreVotes: c.IgnoreVotes, Transfer: c.Transfer,
+		Unsafe: r.unsafe, Seed: c.Seed,
+		// Soon enough to look like at once, late enough for a client's next write.
+		TellCommitAfter: c.Heartbeat / 8,
+	}, r.wal, from, r.clock.Now())
 }
 
 // serve runs the loop and everything beside it. The loop ends first, so that
 // clients and lab still hear its last word; then the rest is stopped and
 // waited for.
-func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener) error {
+func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener, book []wire.Peer) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -131,9 +145,12 @@ func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener) erro
 	start(func(ctx context.Context) error { return r.lab.report(ctx, r.telemetry) })
 	start(raftPort.serve)
 	start(clientPort.serve)
-	for _, p := range r.peers {
-		start(p.run)
+	r.connect = func(p *peer) {
+		ctx, cancel := context.WithCancel(beside)
+		p.end = cancel
+		running.Go(func() { p.run(ctx) })
 	}
+	r.address(book)
 	defer context.AfterFunc(beside, r.lab.expire)()
 
 	r.shown.changed() // what it starts as

@@ -74,12 +74,18 @@ func newest(runs []raft.TermRun) []raft.TermRun {
 
 func (r *replica) state(now raft.Time, held bool) *wire.State {
 	s := r.core.Status()
-	return &wire.State{
+	state := &wire.State{
 		At: now, Held: held,
 		Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
-		Last: s.LastIndex, LastTerm: s.LastTerm, Durable: s.Durable, Commit: s.Commit, Applied: s.Applied,
+		Last: s.LastIndex, LastTerm: s.LastTerm, Durable: s.Durable, Commit: s.Commit, Applied: r.applied,
 		TimerStart: s.TimerStart, TimerEnd: s.TimerEnd,
-		Runs: newest(s.Runs), Votes: s.Votes, Peers: s.Peers, Voters: s.Members.Voters,
-		Pending: r.pending.len(), DataBytes: r.wal.Size(),
+		Base: s.Base, Runs: newest(s.Runs), Votes: s.Votes, Peers: s.Peers,
+		Config: s.Config, ConfigIndex: s.ConfigIndex, Target: s.Target, TransferTo: s.TransferTo, LeaseEnd: s.LeaseEnd,
+		SnapshotIndex: s.Snapshot.Index, SnapshotTerm: s.Snapshot.Term, Snapshotting: r.snapshots.writing != nil,
+		Pending: r.pending.len() + r.reads.count, DataBytes: r.wal.Size(),
 	}
+	if r.snapshots.newest.Index == s.Snapshot.Index {
+		state.SnapshotBytes = r.snapshots.size
+	}
+	return state
 }

@@ -19,12 +19,18 @@ type telemetry struct {
 
 	mu       sync.Mutex
 	facts    []wire.Fact
-	appended int // 1 + position of the fact a following append may join; 0: none
-	commit   int // the same for a commit
+	open     openFacts
 	state    *wire.State
 	dropped  uint64 // states that newer ones replaced
 	outcomes []outcome
 	fatal    string
+}
+
+// openFacts are the facts that a following one may join: 1 + their positions, 0
+// for none.
+type openFacts struct {
+	appended, committed int
+	read                [2]int // confirmed by a round, on the lease
 }
 
 // outcome is an Outcome and the id of its Order.
@@ -58,33 +64,53 @@ func (t *telemetry) note(events []raft.Event) {
 // each other in turns under load, so an append also joins one that stands
 // before the last commit: it only says earlier that entries are there. A commit
 // never joins one that stands before an append, because it could then speak of
-// entries that are not there yet. A lengthened fact keeps the time it began, so
-// times ascend along the facts.
+// entries that are not there yet, nor does a read join one that stands before a
+// commit. A lengthened fact keeps the time it began, so times ascend along the
+// facts.
 func (t *telemetry) fact(e *raft.Event) {
-	switch e.Kind {
+	switch open := &t.open; e.Kind {
 	case raft.EventAppended:
-		if t.appended > 0 && joins(&t.facts[t.appended-1], e) {
-			t.facts[t.appended-1].Index = e.Index
+		if f := t.at(open.appended); f != nil && joins(f, e) {
+			f.Index = e.Index
 			return
 		}
 		t.facts = append(t.facts, *e)
-		t.appended = len(t.facts)
+		open.appended = len(t.facts)
 	case raft.EventCommitted:
-		if t.commit > t.appended && joins(&t.facts[t.commit-1], e) {
-			f := &t.facts[t.commit-1]
+		if f := t.at(open.committed); f != nil && open.committed > open.appended && joins(f, e) {
 			f.Index = e.Index
 			// Who stores the last entry of a stretch stores all of it.
 			f.Nodes = append(f.Nodes[:0], e.Nodes...)
 			return
 		}
 		t.facts = append(t.facts, *e)
-		t.commit = len(t.facts)
+		open.committed = len(t.facts)
+	case raft.EventReadConfirmed, raft.EventLeaseRead:
+		read := &open.read[0]
+		if e.Kind == raft.EventLeaseRead {
+			read = &open.read[1]
+		}
+		if f := t.at(*read); f != nil && *read > open.committed && f.Term == e.Term {
+			f.First, f.Index, f.Span = e.First, e.Index, e.Span
+			f.Nodes = append(f.Nodes[:0], e.Nodes...)
+			return
+		}
+		t.facts = append(t.facts, *e)
+		*read = len(t.facts)
 	default:
 		t.facts = append(t.facts, *e)
-		t.appended, t.commit = 0, 0
+		*open = openFacts{}
 	}
 	last := &t.facts[len(t.facts)-1]
 	last.Nodes = slices.Clone(last.Nodes) // the event's is the core's
+}
+
+// at is the fact of an openFacts, nil for none.
+func (t *telemetry) at(open int) *wire.Fact {
+	if open == 0 {
+		return nil
+	}
+	return &t.facts[open-1]
 }
 
 // joins tells whether e goes on where f ends, and is the same but for that.
@@ -125,14 +151,14 @@ func (t *telemetry) take() (r *wire.Report, o *outcome) {
 	case len(t.facts) > factsPerReport:
 		r = &wire.Report{Facts: t.facts[:factsPerReport:factsPerReport]}
 		t.facts = t.facts[factsPerReport:]
-		t.appended, t.commit = 0, 0
+		t.open = openFacts{}
 	case len(t.facts) > 0 || t.state != nil:
 		r = &wire.Report{Facts: t.facts, State: t.state}
 		if t.state != nil {
 			t.state.Dropped = t.dropped
 		}
 		t.facts, t.state = nil, nil
-		t.appended, t.commit = 0, 0
+		t.open = openFacts{}
 	case len(t.outcomes) > 0:
 		o = &t.outcomes[0]
 		t.outcomes = t.outcomes[1:]
