@@ -27,7 +27,9 @@ func (p *Proxy) AddNode(id raft.NodeID) error {
 	}
 	lanes := slices.Clone(p.lanes)
 	for _, other := range p.nodes {
-		lanes = append(lanes, newLane(p, id, other), newLane(p, other, id))
+		there, back := newLane(p, id, other), newLane(p, other, id)
+		there.addr = p.addrs[other]
+		lanes = append(lanes, there, back)
 	}
 	slices.SortFunc(lanes, func(a, b *lane) int { return byEnds(a, b.from, b.to) })
 	p.lanes = lanes
@@ -54,6 +56,7 @@ func (p *Proxy) RemoveNode(id raft.NodeID) error {
 		}
 	}
 	p.lanes = left
+	delete(p.addrs, id)
 	p.nodes = slices.DeleteFunc(slices.Clone(p.nodes), func(n raft.NodeID) bool { return n == id })
 	p.waiting.setLimit(len(left) + pendingSpare)
 	p.mu.Unlock()
@@ -61,6 +64,17 @@ func (p *Proxy) RemoveNode(id raft.NodeID) error {
 		l.remove()
 	}
 	return nil
+}
+
+// reach sets where a node is, empty for nowhere, and returns the links there are.
+func (p *Proxy) reach(id raft.NodeID, addr string) ([]*lane, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := checkNode(p.nodes, id); err != nil {
+		return nil, err
+	}
+	p.addrs[id] = addr
+	return p.lanes, nil
 }
 
 // remove ends a link for good.
@@ -114,12 +128,6 @@ func (p *Proxy) lane(from, to raft.NodeID) (*lane, error) {
 	}
 	i, _ := slices.BinarySearchFunc(lanes, from, func(l *lane, from raft.NodeID) int { return byEnds(l, from, to) })
 	return lanes[i], nil
-}
-
-func (p *Proxy) checkNode(id raft.NodeID) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return checkNode(p.nodes, id)
 }
 
 func checkNode(nodes []raft.NodeID, id raft.NodeID) error {

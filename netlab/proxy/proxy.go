@@ -60,7 +60,8 @@ type Proxy struct {
 	mu    sync.Mutex
 	ran   chan struct{} // closed when Run has returned; nil before it began
 	nodes []raft.NodeID
-	lanes []*lane // every two nodes' both ways, by from and then to; replaced, never changed
+	addrs map[raft.NodeID]string // where each of them is; missing or empty when it is dead
+	lanes []*lane                // every two nodes' both ways, by from and then to; replaced, never changed
 }
 
 // New returns a network on which nobody is reachable and no fault is set.
@@ -92,6 +93,7 @@ func New(o Options) (*Proxy, error) {
 		logger:   o.Logger,
 		backlog:  o.Backlog,
 		schedule: schedule,
+		addrs:    make(map[raft.NodeID]string),
 
 		helloTimeout: helloTimeoutDefault,
 	}
@@ -205,10 +207,11 @@ func (p *Proxy) followClock() error {
 // SetNode says that node id has started and where it takes Raft frames. What
 // was connected to an earlier life of it is closed.
 func (p *Proxy) SetNode(id raft.NodeID, raftAddr string) error {
-	if err := p.checkNode(id); err != nil {
+	lanes, err := p.reach(id, raftAddr)
+	if err != nil {
 		return err
 	}
-	for _, l := range p.all() {
+	for _, l := range lanes {
 		if l.to == id {
 			l.setAddr(raftAddr)
 		}
@@ -219,10 +222,11 @@ func (p *Proxy) SetNode(id raft.NodeID, raftAddr string) error {
 // NodeGone says that node id's process is dead: its connections are closed, and
 // frames that get to it from now on are dropped.
 func (p *Proxy) NodeGone(id raft.NodeID) error {
-	if err := p.checkNode(id); err != nil {
+	lanes, err := p.reach(id, "")
+	if err != nil {
 		return err
 	}
-	for _, l := range p.all() {
+	for _, l := range lanes {
 		if l.to == id {
 			l.setAddr("")
 		}
