@@ -125,10 +125,11 @@ func (c *cluster) process(m *member) {
 			e.Nodes = append([]raft.NodeID(nil), e.Nodes...)
 			m.events = append(m.events, e)
 		}
+		leaving := m.take(r)
 		c.check.handedOut(m.server, r)
-		c.send(m, m.take(r))
-		if n := len(r.Committed); n > 0 {
-			m.node.Applied(r.Committed[n-1].Index)
+		c.send(m, leaving)
+		if len(r.Committed) > 0 || r.Install != nil {
+			m.node.Applied(m.machine.index)
 		}
 		if !m.slow && len(m.writes) > 0 {
 			c.send(m, m.sync(m.now, len(m.writes)))

@@ -274,6 +274,7 @@ func TestMajorityOfVotesWins(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%d servers, yes of %v, no of %v", tt.servers, tt.yes, tt.no), func(t *testing.T) {
 			c := newCluster(t, tt.servers).start()
+			c.forging = true
 			c.campaign(1)
 			c.drop()
 			for _, id := range tt.no {

@@ -1,169 +1,122 @@
 package raft_test
 
 import (
-	"container/heap"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/raftlab/raftlab/raft"
 )
 
 var (
-	simSeed  = flag.Uint64("sim.seed", 0, "run only the schedule of this seed, and print it")
-	simCount = flag.Int("sim.count", 1500, "how many schedules to run")
-	simFirst = flag.Uint64("sim.first", 1, "the first schedule's seed")
+	simSeed      = flag.Uint64("sim.seed", 0, "run only the schedule of this seed, and print it")
+	simSchedules = flag.Int("sim.schedules", 3000, "how many schedules to run")
+	simFrom      = flag.Uint64("sim.from", 1, "the first schedule's seed; the others follow on it")
 )
 
 const (
-	ms    = 1_000_000    // of a raft.Duration
-	peace = 120_000 * ms // after the faults, at most
+	ms    = 1_000_000   // of a raft.Duration
+	peace = 60_000 * ms // after the faults, at most
 
 	chaosSteps = 1500 // of a schedule, at most, before the faults end
 )
 
-// TestSim runs clusters through random schedules: messages lost, doubled,
-// late and out of order, servers crashed with what their disks had not synced,
-// paused, cut off, all drawn from one seed. After every step Figure 3's
-// properties are checked. Then the network heals, all servers come up, and the
-// cluster must get on.
+// TestSim runs clusters through random schedules: messages lost, doubled, late
+// and out of order; servers crashed with what their disks had not synced,
+// paused, cut off; members changed, snapshots taken and sent, leadership handed
+// over; clients that write and read and ask again. All is drawn from one seed.
+//
+// After every step the properties of Figure 3 are checked and the rules they
+// rest on, after every answer to a client that all of them together are
+// linearizable. Then the network heals, all servers come up, and the cluster
+// must get on: a leader, answers for the clients, and the same log and state
+// machine on every member.
 func TestSim(t *testing.T) {
 	if *simSeed != 0 {
-		s := newSim(*simSeed)
+		s := newSim(drawSchedule(*simSeed))
 		s.trace = func(line string) { t.Log(line) }
-		t.Logf("%+v", s.draw)
+		t.Log(s.draw)
 		if err := s.run(); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	count := *simCount
+	count := *simSchedules
 	if testing.Short() || raceDetector {
 		count /= 10
 	}
+	total, failed := runSchedules(*simFrom, count)
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	t.Logf("seeds %d to %d:\n%v", *simFrom, *simFrom+uint64(count)-1, total)
+	if count >= 300 {
+		total.check(t)
+	}
+}
+
+// runSchedules runs count schedules from a first seed on, as many at a time as
+// there are processors. Of those that fail, the one with the lowest seed is told.
+func runSchedules(from uint64, count int) (total coverage, failed error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	var total simStats
-	for k := range count {
-		s := newSim(*simFirst + uint64(k))
-		if err := s.run(); err != nil {
-			t.Fatalf("%v\nat %d ms of %+v\nreplay: go test ./raft -run TestSim -sim.seed=%d", err, s.now/ms, s.draw, s.draw.seed)
-		}
-		total.add(s.stats)
-	}
-	t.Logf("%d schedules: %+v", count, total)
-	if total.Truncations == 0 || total.Reads == 0 || total.Split == 0 || total.Backups == 0 {
-		t.Errorf("the schedules do not reach what they are to test: %+v", total)
-	}
-	total.checkFigure4(t)
-}
-
-// draw is what a schedule is drawn with, from its seed.
-type draw struct {
-	seed              uint64
-	servers           int
-	preVote           bool
-	lossPct, dupPct   int
-	delay, diskDelay  raft.Duration // the longest
-	faultEvery        raft.Duration // on average
-	proposeEvery      raft.Duration // on average
-	inflight          int
-	appendBytes       int
-	cachedBytes       int
-	tellAfter         raft.Duration
-	lazyPct           int // of inputs, after which the Ready is taken later
-	chaos             raft.Duration
-	crash, cut, pause bool // which faults there are
-}
-
-func drawFrom(seed uint64, r *rand.Rand) draw {
-	d := draw{
-		seed:         seed,
-		servers:      []int{1, 2, 3, 3, 3, 4, 5, 5, 5, 7}[r.IntN(10)],
-		preVote:      r.IntN(2) == 0,
-		lossPct:      []int{0, 2, 10, 30}[r.IntN(4)],
-		dupPct:       []int{0, 5, 20}[r.IntN(3)],
-		delay:        raft.Duration([]int{1, 10, 40, 120}[r.IntN(4)]) * ms,
-		diskDelay:    raft.Duration([]int{1, 5, 30, 200}[r.IntN(4)]) * ms,
-		faultEvery:   raft.Duration([]int{50, 150, 400, 1500}[r.IntN(4)]) * ms,
-		proposeEvery: raft.Duration([]int{2, 10, 50}[r.IntN(3)]) * ms,
-		inflight:     []int{1, 2, 8, 64}[r.IntN(4)],
-		appendBytes:  []int{1, 200, 1000, 1 << 20}[r.IntN(4)],
-		cachedBytes:  []int{1, 500, 1 << 20}[r.IntN(3)],
-		tellAfter:    raft.Duration([]int{0, 2, 15}[r.IntN(3)]) * ms,
-		lazyPct:      []int{0, 30, 80}[r.IntN(3)],
-		chaos:        raft.Duration(1+r.IntN(4)) * 500 * ms,
-		crash:        r.IntN(4) > 0,
-		cut:          r.IntN(4) > 0,
-		pause:        r.IntN(4) == 0,
-	}
-	if r.IntN(4) == 0 {
-		// Figure 8's weather: entries trickle one by one, and leaders are short-lived.
-		d.servers, d.inflight, d.appendBytes, d.crash = 5, 1, 1, true
-		d.faultEvery, d.proposeEvery, d.diskDelay, d.chaos = 50*ms, 50*ms, 5*ms, 3000*ms
-	}
-	return d
-}
-
-// simStats counts what schedules reached.
-type simStats struct {
-	Steps, Elections, Split, Commits, Crashes, Truncations, Backups, Held, Reads int
-
-	Roles [4][4]int // how often a server went from one role to another
-}
-
-func (a *simStats) add(b simStats) {
-	a.Steps += b.Steps
-	a.Elections += b.Elections
-	a.Split += b.Split
-	a.Commits += b.Commits
-	a.Crashes += b.Crashes
-	a.Truncations += b.Truncations
-	a.Backups += b.Backups
-	a.Held += b.Held
-	a.Reads += b.Reads
-	for from := range a.Roles {
-		for to := range a.Roles[from] {
-			a.Roles[from][to] += b.Roles[from][to]
-		}
-	}
-}
-
-// checkFigure4 demands that every transition of Figure 4 happened, with those
-// of PreVote between follower and candidate, and no other.
-func (a *simStats) checkFigure4(t *testing.T) {
-	const f, p, c, l = raft.Follower, raft.PreCandidate, raft.Candidate, raft.Leader
-	figure4 := map[[2]raft.Role]bool{
-		{f, f}: true, {f, p}: true, {f, c}: true,
-		{p, f}: true, {p, p}: true, {p, c}: true,
-		{c, f}: true, {c, p}: true, {c, c}: true, {c, l}: true,
-		{l, f}: true,
-	}
-	for from := f; from <= l; from++ {
-		for to := f; to <= l; to++ {
-			if n := a.Roles[from][to]; (n > 0) != figure4[[2]raft.Role{from, to}] {
-				t.Errorf("%d times from %v to %v", n, from, to)
+	var (
+		next    atomic.Int64
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		lowest  = count
+	)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			var own coverage
+			for k := int(next.Add(1)) - 1; k < count; k = int(next.Add(1)) - 1 {
+				s := newSim(drawSchedule(from + uint64(k)))
+				err := s.run()
+				if err == nil && k%porcupineEvery == 0 && !s.history.linearizable() {
+					err = fmt.Errorf("%w: porcupine says so, the log does not", errLinearizability)
+				}
+				if err != nil {
+					next.Store(int64(count))
+					mu.Lock()
+					if k < lowest {
+						lowest = k
+						failed = fmt.Errorf("%w\nat %d ms of: %v\nreplay: go test ./raft -run TestSim -sim.seed=%d -v", err, s.now/ms, s.draw, s.draw.seed)
+					}
+					mu.Unlock()
+				}
+				own.add(&s.stats)
 			}
-		}
+			mu.Lock()
+			defer mu.Unlock()
+			total.merge(&own)
+		})
 	}
+	workers.Wait()
+	return total, failed
 }
+
+// porcupineEvery: of so many schedules, porcupine looks at the history of one.
+const porcupineEvery = 50
 
 // sim is one schedule: everything that is to happen, in the order of its time.
 type sim struct {
 	draw    draw
 	rand    *rand.Rand
 	now     raft.Time
-	queue   happenings
-	counter uint64
-	servers []*simServer
+	agenda  agenda
+	servers []*simServer // members, and those that may become so; by ID-1
+	clients []*client
 	check   *checker
+	history history
+	cut     [maxServers + 1][maxServers + 1]bool // links, by sender and receiver
 	healed  bool
-	open    map[[2]raft.NodeID]bool // links that are cut
-	number  int                     // of the last proposal
-	goal    int                     // entries that all must have applied in the end
-	stats   simStats
+	stats   stats
 	trace   func(string)
 	err     error
 
@@ -177,105 +130,117 @@ type simServer struct {
 	tickAt      raft.Time
 	readyAt     raft.Time // when a postponed Ready is taken, 0 when none is
 	syncing     bool
+	saving      bool      // it writes a snapshot of its own
+	out         bool      // it is no member any more and was ended
 	role        raft.Role // by its events
+	forced      bool      // its last election did not wait for a timeout
+	arriving    bool      // a leader's snapshot
+
+	// Clients' operations it has taken on: commands until they are applied, reads
+	// until the node answers, and then until the state machine is there.
+	commands []*operation
+	reads    map[uint64]*operation
+	behind   []behindRead
+	asked    uint64 // the last read's number
 }
 
-// happening is something that is to happen.
-type happening struct {
-	at    raft.Time
-	order uint64
-	do    func()
+// behindRead is a read that waits for the state machine.
+type behindRead struct {
+	op    *operation
+	index raft.Index
 }
 
-type happenings []happening
-
-func (h happenings) Len() int { return len(h) }
-func (h happenings) Less(i, k int) bool {
-	return h[i].at < h[k].at || h[i].at == h[k].at && h[i].order < h[k].order
-}
-func (h happenings) Swap(i, k int) { h[i], h[k] = h[k], h[i] }
-func (h *happenings) Push(x any)   { *h = append(*h, x.(happening)) }
-func (h *happenings) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	old[len(old)-1] = happening{}
-	*h = old[:len(old)-1]
-	return x
-}
-
-func newSim(seed uint64) *sim {
-	r := rand.New(rand.NewPCG(seed, 1))
-	s := &sim{draw: drawFrom(seed, r), rand: r, open: map[[2]raft.NodeID]bool{}}
+func newSim(d draw) *sim {
+	s := &sim{draw: d, rand: rand.New(rand.NewPCG(d.seed, 2))}
 	var voters []raft.NodeID
-	for k := range s.draw.servers {
+	for k := range d.servers {
 		voters = append(voters, raft.NodeID(k+1))
 	}
 	var plain []*server
-	for _, id := range voters {
-		srv := &server{id: id, cfg: raft.Config{
-			ID: id, Members: raft.Configuration{Voters: voters},
-			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms,
-			PreVote: s.draw.preVote, Seed: seed, TellCommitAfter: s.draw.tellAfter,
-			MaxInflight: s.draw.inflight, MaxAppendBytes: s.draw.appendBytes, MaxCachedBytes: s.draw.cachedBytes,
-		}}
+	for k := range d.servers + d.spares {
+		srv := &server{id: raft.NodeID(k + 1), cfg: d.config}
+		srv.cfg.ID = srv.id
+		if k < d.servers {
+			srv.cfg.Members = raft.Configuration{Voters: voters}
+		}
 		plain = append(plain, srv)
-		s.servers = append(s.servers, &simServer{server: srv})
+		s.servers = append(s.servers, &simServer{server: srv, reads: map[uint64]*operation{}})
 	}
 	s.check = newChecker(plain)
+	s.check.lenient = d.config.Unsafe != 0
 	return s
 }
 
+// say tells the trace. Callers on hot paths look first whether there is one.
 func (s *sim) say(format string, args ...any) {
 	if s.trace != nil {
 		s.trace(fmt.Sprintf("%8.3f ", float64(s.now)/ms) + fmt.Sprintf(format, args...))
 	}
 }
 
-// after lets do happen in up to d from now.
-func (s *sim) after(d raft.Duration, do func()) {
-	s.counter++
-	at := s.now + raft.Time(s.rand.Int64N(int64(d))) + 1
-	heap.Push(&s.queue, happening{at: at, order: s.counter, do: do})
+// fail ends the schedule.
+func (s *sim) fail(err error) {
+	if s.err == nil && err != nil {
+		s.err = err
+	}
 }
 
 // run runs the schedule, its chaos and then its peace.
-func (s *sim) run() error {
-	for _, srv := range s.servers {
-		s.start(srv)
-	}
-	s.after(2*s.draw.faultEvery, s.fault)
-	s.after(2*s.draw.proposeEvery, s.propose)
+func (s *sim) run() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	s.begin()
 	s.until(raft.Time(s.draw.chaos))
 	if s.err == nil {
 		s.heal()
 		s.until(s.now + peace)
-		s.progress()
 	}
-	for _, srv := range s.servers {
-		s.stats.Reads += srv.disk.reads
+	if s.err == nil {
+		s.settle()
 	}
+	s.finish()
 	return s.err
+}
+
+// begin brings all servers up and lets those begin who do something to them.
+func (s *sim) begin() {
+	for _, srv := range s.servers {
+		s.start(srv)
+	}
+	for range s.draw.clients {
+		s.newClient()
+	}
+	if s.draw.faultEvery > 0 {
+		s.after(2*s.draw.faultEvery, s.fault)
+	}
+	if s.draw.operateEvery > 0 {
+		s.after(2*s.draw.operateEvery, s.operate)
+	}
 }
 
 // until lets happen what is due before the end, or in peace until all is done.
 func (s *sim) until(end raft.Time) {
-	for len(s.queue) > 0 && s.queue[0].at <= end && s.err == nil {
-		if !s.healed && s.stats.Steps >= chaosSteps {
+	for s.agenda.next() <= end && s.err == nil {
+		if !s.healed && s.stats.count[stepTaken] >= chaosSteps {
 			return
 		}
-		h := heap.Pop(&s.queue).(happening)
+		h := s.agenda.pop()
 		s.now = h.at
 		h.do()
-		if s.err == nil {
-			s.err = s.check.err
-		}
-		if s.healed && s.settled() {
+		s.fail(s.check.err)
+		if s.healed && s.unsettled() == "" {
 			return
 		}
 	}
-	if !s.healed {
-		s.now = end
-	}
+	s.now = max(s.now, min(end, s.agenda.next()))
+}
+
+// after lets do happen in up to d from now.
+func (s *sim) after(d raft.Duration, do func()) {
+	s.agenda.push(s.now+raft.Time(s.rand.Int64N(int64(d)))+1, do)
 }
 
 // on lets do happen to srv unless it has crashed since; a paused server does it
@@ -287,8 +252,7 @@ func (s *sim) on(srv *simServer, do func()) func() {
 		switch {
 		case srv.node == nil || srv.life != life:
 		case srv.pausedUntil > s.now:
-			s.counter++
-			heap.Push(&s.queue, happening{at: srv.pausedUntil, order: s.counter, do: happen})
+			s.agenda.push(srv.pausedUntil, happen)
 		default:
 			do()
 		}
@@ -301,21 +265,23 @@ func (s *sim) start(srv *simServer) {
 		s.sabotage.start(srv.server)
 	}
 	if err := srv.start(s.now); err != nil {
-		s.err = err
+		s.fail(err)
 		return
 	}
-	s.say("%v starts with %v, %d entries", srv.id, srv.disk.state, srv.disk.last())
-	srv.tickAt, srv.readyAt, srv.syncing, srv.pausedUntil = raft.Never, 0, false, 0
-	srv.role = raft.Follower
+	s.say("%v starts with %v, snapshot %d, entries %d to %d", srv.id, srv.disk.state, srv.disk.newest().meta.Index, srv.disk.base+1, srv.disk.last())
+	srv.tickAt, srv.readyAt, srv.syncing, srv.saving, srv.out, srv.pausedUntil = raft.Never, 0, false, false, false, 0
+	srv.commands, srv.behind = nil, nil
+	clear(srv.reads)
+	srv.role, srv.arriving = raft.Follower, false
 	s.input(srv)
 }
 
 // input follows every input to srv.
 func (s *sim) input(srv *simServer) {
-	s.stats.Steps++
+	s.stats.count[stepTaken]++
 	s.check.stepped(srv.server)
 	if srv.node.HasReady() && srv.readyAt == 0 {
-		if s.rand.IntN(100) < s.draw.lazyPct && !s.healed {
+		if !s.healed && s.rand.IntN(100) < s.draw.lazyPct {
 			srv.readyAt = s.now
 			s.after(5*ms, s.on(srv, func() { srv.readyAt = 0; s.ready(srv) }))
 		} else {
@@ -332,62 +298,56 @@ func (s *sim) wind(srv *simServer) {
 		return
 	}
 	srv.tickAt = at
-	s.counter++
-	heap.Push(&s.queue, happening{at: max(at, s.now), order: s.counter, do: s.on(srv, func() {
+	s.agenda.push(max(at, s.now), s.on(srv, func() {
 		srv.tickAt = raft.Never
 		srv.node.Tick(s.now)
 		s.input(srv)
-	})})
+	}))
 }
 
+// ready does what srv's node asks for.
 func (s *sim) ready(srv *simServer) {
-	for srv.node.HasReady() {
+	for srv.node.HasReady() && s.err == nil {
 		r := srv.node.Ready()
 		if r.Err != nil {
-			s.err = r.Err
+			s.fail(r.Err)
 			return
 		}
 		s.count(srv, r.Events)
-		s.check.handedOut(srv.server, r)
 		if s.sabotage != nil && s.sabotage.ready != nil {
 			s.sabotage.ready(&r)
 		}
-		for _, m := range srv.take(r) {
+		old := len(srv.applied)
+		if r.Install != nil {
+			old = 0
+		}
+		leaving := srv.take(r)
+		s.check.handedOut(srv.server, r)
+		s.check.stepped(srv.server)
+		for _, m := range leaving {
 			s.send(srv, m)
 		}
-		if n := len(r.Committed); n > 0 {
-			last := r.Committed[n-1].Index
-			s.after(3*ms, s.on(srv, func() { srv.node.Applied(last); s.input(srv) }))
+		for _, e := range srv.applied[old:] {
+			s.fail(s.history.applied(e.Index, e.result))
+			s.answerCommands(srv, e.result)
 		}
-		s.check.stepped(srv.server)
+		if len(r.Committed) > 0 || r.Install != nil {
+			last := srv.machine.index
+			s.after(3*ms, s.on(srv, func() { s.applied(srv, last) }))
+		}
+		s.takeReads(srv, r.Reads)
+		s.answerReads(srv)
 	}
 	s.sync(srv)
 	s.wind(srv)
 }
 
-func (s *sim) count(srv *simServer, events []raft.Event) {
-	for _, e := range events {
-		s.say("%v: %v", srv.id, e)
-		switch e.Kind {
-		case raft.EventRole:
-			s.stats.Roles[srv.role][e.Role]++
-			srv.role = e.Role
-		case raft.EventElected:
-			s.stats.Elections++
-		case raft.EventTimeout:
-			if srv.node.Role() == raft.Candidate {
-				s.stats.Split++
-			}
-		case raft.EventTruncated:
-			s.stats.Truncations++
-		case raft.EventBackedUp:
-			s.stats.Backups++
-		case raft.EventCommitHeld:
-			s.stats.Held++
-		case raft.EventCommitted:
-			s.stats.Commits++
-		}
-	}
+// applied tells srv's node that its state machine stands at entry last, which
+// it did at once.
+func (s *sim) applied(srv *simServer, last raft.Index) {
+	srv.node.Applied(last)
+	s.input(srv)
+	s.snapshot(srv)
 }
 
 // sync lets the disk finish some of the writes it has, one group at a time.
@@ -403,12 +363,34 @@ func (s *sim) sync(srv *simServer) {
 	s.after(delay, s.on(srv, func() {
 		srv.syncing = false
 		leaving := srv.sync(s.now, group)
-		s.say("%v has synced %d writes", srv.id, group)
+		if s.trace != nil {
+			s.say("%v has synced %d writes", srv.id, group)
+		}
 		for _, m := range leaving {
 			s.send(srv, m)
 		}
 		s.input(srv)
 		s.sync(srv)
+	}))
+}
+
+// snapshot has srv write a snapshot once its log is long enough (§7).
+func (s *sim) snapshot(srv *simServer) {
+	index := srv.node.Status().Applied
+	newest := srv.disk.newest().meta.Index
+	if srv.saving || s.draw.snapshotEvery == 0 || index < newest+raft.Index(s.draw.snapshotEvery) || index != srv.machine.index {
+		return
+	}
+	snap := snapshot{srv.node.SnapshotMeta(index), srv.machine.snapshot()}
+	if snap.meta.Index == 0 {
+		return // it has joined and does not know yet what cluster
+	}
+	srv.saving = true
+	s.after(s.draw.diskDelay, s.on(srv, func() {
+		srv.saving = false
+		through := snap.meta.Index - min(snap.meta.Index, raft.Index(s.rand.IntN(s.draw.snapshotEvery+1)))
+		srv.snapshotTaken(s.now, snap, through, through-min(through, raft.Index(s.rand.IntN(5))))
+		s.input(srv)
 	}))
 }
 
@@ -419,152 +401,189 @@ func (s *sim) send(srv *simServer, m raft.Message) {
 		m = s.sabotage.send(m)
 	}
 	copies := 1
-	if !s.healed && s.rand.IntN(100) < s.draw.lossPct {
+	if s.lost() {
 		copies = 0
 	}
-	if !s.healed && s.rand.IntN(100) < s.draw.dupPct {
+	if !s.healed && s.draw.dupPct > 0 && s.rand.IntN(100) < s.draw.dupPct {
 		copies++
 	}
 	for range copies {
-		delay := s.draw.delay
-		if s.healed {
-			delay = min(delay, 2*ms)
-		}
-		s.after(delay, func() { s.arrive(m) })
+		s.after(s.delay(), func() { s.arrive(m) })
 	}
+}
+
+func (s *sim) lost() bool {
+	return !s.healed && s.draw.lossPct > 0 && s.rand.IntN(100) < s.draw.lossPct
+}
+
+// delay is the longest a message takes.
+func (s *sim) delay() raft.Duration {
+	if s.healed {
+		return min(s.draw.delay, 2*ms)
+	}
+	return s.draw.delay
 }
 
 func (s *sim) arrive(m raft.Message) {
 	srv := s.servers[m.To-1]
-	if srv.node == nil || s.open[[2]raft.NodeID{m.From, m.To}] {
+	if srv.node == nil || s.cut[m.From][m.To] {
 		return
 	}
 	s.on(srv, func() {
-		s.say("%v", m)
-		if err := srv.node.Step(s.now, m); err != nil && s.sabotage == nil {
-			s.err = fmt.Errorf("%v refuses a message of a correct server: %w", srv.id, err)
+		if s.trace != nil {
+			s.say("%v", m)
+		}
+		if err := srv.node.Step(s.now, m); err != nil && s.sabotage == nil && s.draw.config.Unsafe == 0 {
+			s.fail(fmt.Errorf("%v refuses a message of a correct server: %w", srv.id, err))
 			return
 		}
 		s.input(srv)
 	})()
 }
 
-// propose has every server that believes it leads take commands.
-func (s *sim) propose() {
-	for _, srv := range s.servers {
-		if srv.node == nil || srv.pausedUntil > s.now || srv.node.Role() != raft.Leader || srv.node.LastIndex() > srv.node.Commit()+50 {
-			continue
-		}
-		var data [][]byte
-		for range 1 + s.rand.IntN(3) {
-			s.number++
-			data = append(data, fmt.Appendf(nil, "%v:%d%s", srv.id, s.number, strings.Repeat(".", s.rand.IntN(100))))
-		}
-		if _, err := srv.node.Propose(s.now, raft.EntryCommand, data...); err != nil {
-			s.err = err
-			return
-		}
-		s.input(srv)
-	}
-	s.after(2*s.draw.proposeEvery, s.propose)
-}
-
-// fault does one of the faults this schedule has.
-func (s *sim) fault() {
-	if s.healed {
-		return
-	}
-	srv := s.servers[s.rand.IntN(len(s.servers))]
-	if s.rand.IntN(3) == 0 { // leaders are where it hurts
-		for _, l := range s.servers {
-			if l.node != nil && l.node.Role() == raft.Leader {
-				srv = l
-			}
-		}
-	}
-	switch k := s.rand.IntN(10); {
-	case srv.node == nil:
-		s.start(srv)
-	case k < 4 && s.draw.crash:
-		s.crash(srv)
-	case k < 6 && s.draw.cut:
-		s.partition()
-	case k == 6 && s.draw.cut:
-		other := s.servers[s.rand.IntN(len(s.servers))]
-		s.say("cut %v to %v", srv.id, other.id)
-		s.open[[2]raft.NodeID{srv.id, other.id}] = true
-	case k == 7 && s.draw.pause:
-		s.say("pause %v", srv.id)
-		srv.pausedUntil = s.now + raft.Time(s.rand.Int64N(300*ms))
-	case k == 8:
-		clear(s.open)
-		s.say("heal")
-	case srv.node.Role() != raft.Leader && srv.pausedUntil <= s.now:
-		if err := srv.node.Campaign(s.now); err != nil {
-			s.err = err
-			return
-		}
-		s.input(srv)
-	}
-	s.after(2*s.draw.faultEvery, s.fault)
-}
-
-func (s *sim) crash(srv *simServer) {
-	whole := s.rand.IntN(len(srv.writes) + 1)
-	torn := s.rand.IntN(3)
-	s.say("crash %v with %d writes on their way, of which %d and %d entries are on disk", srv.id, len(srv.writes), whole, torn)
-	srv.crash(whole, torn)
-	s.stats.Crashes++
-}
-
-// partition cuts the servers into two sides.
-func (s *sim) partition() {
-	clear(s.open)
-	side := map[raft.NodeID]bool{}
-	for _, srv := range s.servers {
-		side[srv.id] = s.rand.IntN(2) == 0
-	}
-	for a := range side {
-		for b := range side {
-			if side[a] != side[b] {
-				s.open[[2]raft.NodeID{a, b}] = true
-			}
-		}
-	}
-	s.say("partition %v", side)
-}
-
-// heal ends all faults. What comes behind the longest log there is now was
-// proposed in peace, or is the no-op of a leader elected in peace.
+// heal ends all faults. What the clients want from now on they must get.
 func (s *sim) heal() {
 	s.say("all faults end")
 	s.healed = true
-	clear(s.open)
+	clear(s.cut[:])
 	for _, srv := range s.servers {
 		srv.pausedUntil = 0
-		if srv.node == nil {
+		if srv.node == nil && !srv.out {
 			s.start(srv)
 		}
-		s.goal = max(s.goal, int(srv.node.LastIndex())+10)
+	}
+	for _, c := range s.clients {
+		if !c.gone {
+			c.left = 3
+			c.next()
+		}
+	}
+	s.tidy()
+}
+
+// leader is the server that leads the newest term, nil when nobody does.
+func (s *sim) leader() *simServer {
+	var leader *simServer
+	for _, srv := range s.servers {
+		if srv.node != nil && srv.node.Role() == raft.Leader && (leader == nil || srv.node.Term() > leader.node.Term()) {
+			leader = srv
+		}
+	}
+	return leader
+}
+
+// unsettled says what is missing after the faults have ended. Nothing is when
+// all clients have what they want, a leader has brought its last change of
+// members to an end, and all members have the same log, committed, and the
+// same state.
+func (s *sim) unsettled() string {
+	for _, c := range s.clients {
+		if c.op != nil || c.left > 0 {
+			return "a client is not served"
+		}
+	}
+	leader := s.leader()
+	if leader == nil {
+		return "there is no leader"
+	}
+	st := leader.node.Status()
+	if st.Commit < st.LastIndex {
+		return "the leader's log is not committed"
+	}
+	if st.Config.Joint() || st.Target != nil || st.TransferTo != 0 {
+		return "the leader has begun something and not ended it"
+	}
+	for _, id := range st.Config.Members() {
+		switch srv := s.servers[id-1]; {
+		case srv.node == nil:
+			return "a member is down"
+		case srv.machine.index < st.LastIndex:
+			return "a member has not applied all that is committed"
+		case len(srv.reads)+len(srv.behind) > 0:
+			return "a member keeps readers waiting"
+		case string(srv.machine.snapshot()) != string(leader.machine.snapshot()):
+			return "two members have applied the same, and are not the same"
+		}
+	}
+	return ""
+}
+
+// settle demands that peace was enough for everything to settle.
+func (s *sim) settle() {
+	what := s.unsettled()
+	if what == "" {
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "no progress: %d s after all faults have ended, %s", peace/(1000*ms), what)
+	for _, c := range s.clients {
+		if c.op != nil {
+			fmt.Fprintf(&b, "\n%v is not answered", c.op)
+		}
+	}
+	for _, srv := range s.servers {
+		if srv.node != nil {
+			fmt.Fprintf(&b, "\n%+v", srv.node.Status())
+		}
+	}
+	s.fail(errors.New(b.String()))
+}
+
+// agenda is what is to happen, a heap by time and then by the order it came in.
+type agenda struct {
+	heap  []happening
+	count uint64
+}
+
+// happening is something that is to happen.
+type happening struct {
+	at    raft.Time
+	order uint64
+	do    func()
+}
+
+func (h *happening) before(other *happening) bool {
+	return h.at < other.at || h.at == other.at && h.order < other.order
+}
+
+// next is when something happens next; Never when nothing does.
+func (a *agenda) next() raft.Time {
+	if len(a.heap) == 0 {
+		return raft.Never
+	}
+	return a.heap[0].at
+}
+
+func (a *agenda) push(at raft.Time, do func()) {
+	a.count++
+	a.heap = append(a.heap, happening{at, a.count, do})
+	k := len(a.heap) - 1
+	for k > 0 {
+		up := (k - 1) / 2
+		if !a.heap[k].before(&a.heap[up]) {
+			return
+		}
+		a.heap[k], a.heap[up] = a.heap[up], a.heap[k]
+		k = up
 	}
 }
 
-// settled reports whether all servers have applied what was proposed in peace.
-func (s *sim) settled() bool {
-	for _, srv := range s.servers {
-		if len(srv.applied) < s.goal {
-			return false
+func (a *agenda) pop() happening {
+	first, last := a.heap[0], len(a.heap)-1
+	a.heap[0] = a.heap[last]
+	a.heap[last] = happening{}
+	a.heap = a.heap[:last]
+	for k := 0; ; {
+		least, left := k, 2*k+1
+		for child := left; child < min(left+2, last); child++ {
+			if a.heap[child].before(&a.heap[least]) {
+				least = child
+			}
 		}
-	}
-	return true
-}
-
-// progress demands that peace was enough to settle.
-func (s *sim) progress() {
-	for _, srv := range s.servers {
-		if len(srv.applied) < s.goal && s.err == nil {
-			s.err = fmt.Errorf("no progress: %d s after all faults have ended, %v has applied %d entries, not %d: %+v",
-				peace/(1000*ms), srv.id, len(srv.applied), s.goal, srv.node.Status())
+		if least == k {
+			return first
 		}
+		a.heap[k], a.heap[least] = a.heap[least], a.heap[k]
+		k = least
 	}
 }

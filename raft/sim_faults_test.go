@@ -1,0 +1,198 @@
+package raft_test
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/raftlab/raftlab/raft"
+)
+
+// What happens to a schedule's servers and links, and what an operator does to
+// the cluster.
+
+// fault does one of the faults this schedule has.
+func (s *sim) fault() {
+	if s.healed {
+		return
+	}
+	srv := s.anyServer()
+	if l := s.leader(); l != nil && s.rand.IntN(3) == 0 { // leaders are where it hurts
+		srv = l
+	}
+	switch k := s.rand.IntN(12); {
+	case srv.node == nil:
+		s.start(srv)
+	case k < 4 && s.draw.crash:
+		s.crash(srv)
+	case k < 6 && s.draw.cut:
+		s.partition()
+	case k == 6 && s.draw.cut:
+		other := s.anyServer()
+		s.say("cut %v to %v", srv.id, other.id)
+		s.cut[srv.id][other.id] = true
+	case k == 7 && s.draw.cut:
+		s.isolate(srv, s.rand.IntN(3))
+	case k == 8 && s.draw.pause:
+		s.say("pause %v", srv.id)
+		srv.pausedUntil = s.now + raft.Time(s.rand.Int64N(300*ms))
+	case k == 9 && s.draw.stand && srv.pausedUntil <= s.now && srv.node.Role() != raft.Leader:
+		s.say("%v is told to stand: %v", srv.id, srv.node.Campaign(s.now))
+		s.input(srv)
+	default:
+		s.mend()
+	}
+	s.after(2*s.draw.faultEvery, s.fault)
+}
+
+func (s *sim) crash(srv *simServer) {
+	whole := s.rand.IntN(len(srv.writes) + 1)
+	torn := s.rand.IntN(5)
+	s.say("crash %v with %d writes on their way, of which %d and %d pieces are on disk", srv.id, len(srv.writes), whole, torn)
+	s.stats.count[crashed]++
+	if srv.node.Role() == raft.Leader && srv.node.Status().Config.Joint() {
+		s.stats.count[crashedJoint]++
+	}
+	if len(srv.part.data) > 0 {
+		s.stats.count[crashedInTransfer]++
+	}
+	srv.server.crash(whole, torn)
+}
+
+// partition cuts the servers into two sides.
+func (s *sim) partition() {
+	s.mend()
+	var side [maxServers + 1]bool
+	for id := range side {
+		side[id] = s.rand.IntN(2) == 0
+	}
+	for a := range side {
+		for b := range side {
+			s.cut[a][b] = side[a] != side[b]
+		}
+	}
+	s.say("partition %v", side)
+}
+
+// isolate cuts all links of srv, or only those in one direction.
+func (s *sim) isolate(srv *simServer, which int) {
+	s.say("isolate %v %v", srv.id, [...]string{"both ways", "from what it is told", "from who listens to it"}[which])
+	for id := range s.cut {
+		if which != 2 {
+			s.cut[id][srv.id] = true
+		}
+		if which != 1 {
+			s.cut[srv.id][id] = true
+		}
+	}
+}
+
+// mend makes all links whole.
+func (s *sim) mend() {
+	s.say("mend")
+	clear(s.cut[:])
+}
+
+// operate does something an operator does: change the members, hand the
+// leadership over, end servers that are no members any more and start them
+// again.
+func (s *sim) operate() {
+	if s.healed {
+		return
+	}
+	leader := s.leader()
+	switch k := s.rand.IntN(8); {
+	case leader == nil || leader.pausedUntil > s.now:
+	case k < 4 && s.draw.change:
+		s.change(leader)
+	case k < 6 && s.draw.transfer:
+		s.transfer(leader)
+	case k == 6:
+		s.retire(s.anyServer())
+	}
+	s.after(2*s.draw.operateEvery, s.operate)
+}
+
+// change asks leader for other members: one more, one less, or any.
+func (s *sim) change(leader *simServer) {
+	now := leader.node.Status().Config
+	next := raft.Configuration{Voters: now.Voters, Learners: now.Learners}.Clone()
+	who := s.anyServer().id
+	without := func(ids []raft.NodeID) []raft.NodeID {
+		return slices.DeleteFunc(ids, func(id raft.NodeID) bool { return id == who })
+	}
+	switch k := s.rand.IntN(10); {
+	case k < 3: // a voter more
+		next.Voters, next.Learners = append(without(next.Voters), who), without(next.Learners)
+	case k < 6: // somebody less
+		next.Voters, next.Learners = without(next.Voters), without(next.Learners)
+	case k == 6: // a learner, who may have been a voter
+		next.Voters, next.Learners = without(next.Voters), append(without(next.Learners), who)
+	default: // any set to any set
+		next = raft.Configuration{}
+		for _, srv := range s.servers {
+			switch s.rand.IntN(5) {
+			case 0, 1, 2:
+				next.Voters = append(next.Voters, srv.id)
+			case 3:
+				next.Learners = append(next.Learners, srv.id)
+			}
+		}
+	}
+	slices.Sort(next.Voters)
+	slices.Sort(next.Learners)
+	err := leader.node.ChangeMembers(s.now, next)
+	s.say("%v is to change from %v to %v: %v", leader.id, now, next, err)
+	if err != nil {
+		s.stats.count[changeRefused]++
+		if errors.Is(err, raft.ErrNotLeader) {
+			s.fail(err)
+		}
+		return
+	}
+	s.stats.count[changeBegun]++
+	for _, id := range next.Members() {
+		if srv := s.servers[id-1]; srv.node == nil && srv.out {
+			s.start(srv)
+		}
+	}
+	s.input(leader)
+}
+
+func (s *sim) transfer(leader *simServer) {
+	to := s.anyServer().id
+	err := leader.node.TransferLeadership(s.now, to)
+	s.say("%v is to hand over to %v: %v", leader.id, to, err)
+	if err == nil {
+		s.input(leader)
+	}
+}
+
+// retire ends srv if it is a member no more.
+func (s *sim) retire(srv *simServer) {
+	leader := s.leader()
+	if leader == nil || srv.node == nil {
+		return
+	}
+	if st := leader.node.Status(); st.ConfigIndex <= st.Commit && !st.Config.Has(srv.id) {
+		s.say("end %v, which is out of %v", srv.id, st.Config)
+		srv.server.crash(len(srv.writes), 0)
+		srv.out = true
+	}
+}
+
+// tidy keeps the house in peace: members run, and who is none any more and does
+// not know it is ended. Without PreVote and the rule to ignore it, it would
+// disturb the others for ever (§6, thesis §4.2.3).
+func (s *sim) tidy() {
+	leader := s.leader()
+	for _, srv := range s.servers {
+		switch {
+		case leader == nil:
+		case srv.node == nil && leader.node.Status().Config.Has(srv.id):
+			s.start(srv)
+		case !s.draw.config.PreVote && !s.draw.config.IgnoreVotes:
+			s.retire(srv)
+		}
+	}
+	s.after(100*ms, s.tidy)
+}
