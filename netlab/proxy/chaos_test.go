@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/rand/v2"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -24,17 +25,14 @@ func TestChaos(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 
-	// What the nodes that live on get, by link.
+	// What the nodes get, by link.
 	got := map[[2]raft.NodeID]uint64{}
 	last := map[[2]raft.NodeID]uint64{}
 	var mu sync.Mutex
-	var readers, senders sync.WaitGroup
-	over, calm := make(chan struct{}), make(chan struct{})
-	drain := func(f *fake, stop <-chan struct{}) {
-		defer readers.Done()
-		for {
-			select {
-			case r := <-f.got:
+	var readers [nodes + 1]sync.WaitGroup // by id
+	drain := func(f *fake) {
+		readers[f.id].Go(func() {
+			for r := range f.got {
 				l := [2]raft.NodeID{r.from, f.id}
 				mu.Lock()
 				if r.id <= last[l] {
@@ -43,23 +41,26 @@ func TestChaos(t *testing.T) {
 				got[l]++
 				last[l] = r.id
 				mu.Unlock()
-			case <-stop:
-				return
 			}
-		}
+		})
+	}
+	// A life of a node is over when all it got is counted: that must not mix with
+	// what its next life gets.
+	end := func(f *fake) {
+		f.stop()
+		close(f.got)
+		readers[f.id].Wait()
 	}
 	for _, f := range w.nodes[1:] {
-		readers.Add(1)
-		go drain(f, over)
+		drain(f)
 	}
-	send := func(from, to raft.NodeID, rng *rand.Rand) {
-		defer senders.Done()
+	calm := make(chan struct{})
+	send := func(from, to raft.NodeID, rng *rand.Rand) *sender {
 		s := w.link(from, to)
 		for {
 			select {
 			case <-calm:
-				s.Close()
-				return
+				return s
 			default:
 			}
 			var raw []byte
@@ -81,11 +82,18 @@ func TestChaos(t *testing.T) {
 			}
 		}
 	}
+	var senders sync.WaitGroup
+	var ends []*sender // each link's last
 	for from := raft.NodeID(1); from <= nodes; from++ {
 		for to := raft.NodeID(1); to <= nodes; to++ {
 			if from != to {
-				senders.Add(1)
-				go send(from, to, rand.New(rand.NewPCG(seed, uint64(from*10+to))))
+				rng := rand.New(rand.NewPCG(seed, uint64(from*10+to)))
+				senders.Go(func() {
+					s := send(from, to, rng)
+					mu.Lock()
+					ends = append(ends, s)
+					mu.Unlock()
+				})
 			}
 		}
 	}
@@ -108,10 +116,8 @@ func TestChaos(t *testing.T) {
 			if err := w.proxy.NodeGone(mortal); err != nil {
 				t.Fatal(err)
 			}
-			w.nodes[mortal].stop()
-			f := w.start(mortal)
-			readers.Add(1)
-			go drain(f, over)
+			end(w.nodes[mortal])
+			drain(w.start(mortal))
 		default:
 			if from == to {
 				break
@@ -131,12 +137,15 @@ func TestChaos(t *testing.T) {
 	close(calm)
 	w.clock.Set(clock.Setting{At: w.clock.Now(), Rate: 10})
 	senders.Wait()
-	w.eventually("all that was sent is read", func() bool {
+	// A link's last connection is the last that it reads, whatever came of those
+	// before, and is closed when all of it is read, or when node 4 died.
+	for _, s := range ends {
+		_ = s.Conn.(*net.TCPConn).CloseWrite() // an error: it broke, and has ended
+		s.ended()
+	}
+	w.eventually("all that was read is sent", func() bool {
 		for _, l := range w.proxy.all() {
-			l.mu.Lock()
-			open := l.in != nil
-			l.mu.Unlock()
-			if open {
+			if len(l.turn) != 0 {
 				return false
 			}
 		}
@@ -164,8 +173,10 @@ func TestChaos(t *testing.T) {
 		}
 		return true
 	})
-	close(over)
-	readers.Wait()
+	w.proxy.Close()
+	for _, f := range w.nodes[1:] {
+		end(f)
+	}
 	for _, c := range w.proxy.Links(nil) {
 		if n := got[[2]raft.NodeID{c.From, c.To}]; c.To != mortal && n != c.Delivered || n > c.Delivered {
 			t.Errorf("%d to %d: %d frames arrived, %d were delivered", c.From, c.To, n, c.Delivered)

@@ -71,25 +71,21 @@ func (in *inbound) reason(err error) error {
 	}
 }
 
-// take makes in the link's connection in place of the one it had. Of two the
-// one that was opened later counts, whichever said hello first.
-func (l *lane) take(in *inbound) error {
+// take makes in the link's connection in place of the one it had, which is
+// returned to be closed. Of two the one that was opened later counts, whichever
+// said hello first.
+func (l *lane) take(in *inbound) (old *inbound, err error) {
 	l.mu.Lock()
-	old := l.in
+	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		l.mu.Unlock()
-		return net.ErrClosed
+		return nil, net.ErrClosed
 	case in.opened < l.opened:
-		l.mu.Unlock()
-		return errReplaced
+		return nil, errReplaced
 	}
+	old = l.in
 	l.in, l.opened = in, in.opened
-	l.mu.Unlock()
-	if old != nil {
-		old.close(errReplaced)
-	}
-	return nil
+	return old, nil
 }
 
 // leave undoes take.
@@ -113,17 +109,18 @@ func (l *lane) disconnect(why error) {
 
 // serve carries the frames of one connection until it ends, and says why it did.
 func (l *lane) serve(in *inbound) error {
-	if err := l.take(in); err != nil {
+	old, err := l.take(in)
+	if err != nil {
 		return err
 	}
 	defer l.leave(in)
-	// The connection before this one may still hand on its last frames.
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-in.gone:
-		return in.why
+	if old != nil {
+		old.close(errReplaced)
 	}
+	if err := l.await(in); err != nil {
+		return err
+	}
+	defer func() { <-l.turn }()
 	for {
 		if err := l.pass(in); err != nil {
 			return err
@@ -139,6 +136,27 @@ func (l *lane) serve(in *inbound) error {
 			return err
 		}
 	}
+}
+
+// await takes the turn to read for the link, once the connection before in,
+// which may still hand on its last frames, gives it back.
+func (l *lane) await(in *inbound) error {
+	select {
+	case l.turn <- struct{}{}:
+	case <-in.gone:
+		return in.why
+	}
+	// The turn may be free because the one that replaced in has come and gone
+	// already; and that in is replaced says l.in, not in.gone: of two cases that
+	// are ready select takes either, and who replaced it may not have come to
+	// closing it. What in has read must not follow what its successor brought.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.in != in {
+		<-l.turn
+		return errReplaced
+	}
+	return nil
 }
 
 // pass admits all whole frames that were read. A frame that has no business

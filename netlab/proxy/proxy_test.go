@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -500,6 +501,32 @@ func TestANewConnectionWaitsForTheFramesOfTheOld(t *testing.T) {
 		if last = got.id; last == 1<<20+1 {
 			break
 		}
+	}
+}
+
+// A connection that was replaced before it had its turn to read may find the
+// turn free, once its successor has come and gone. It must not take it, closed
+// or not: what it has read is older than what was handed on.
+func TestAReplacedConnectionGetsNoTurn(t *testing.T) {
+	l := newLane(nil, 1, 2)
+	late := &inbound{opened: 1, gone: make(chan struct{})}
+	successor := &inbound{opened: 2, gone: make(chan struct{})}
+	if old, err := l.take(late); old != nil || err != nil {
+		t.Fatal(old, err)
+	}
+	if old, err := l.take(successor); old != late || err != nil {
+		t.Fatal(old, err)
+	}
+	if err := l.await(successor); err != nil {
+		t.Fatal(err)
+	}
+	<-l.turn
+	l.leave(successor)
+	if err := l.await(late); !errors.Is(err, errReplaced) {
+		t.Errorf("the late connection's turn: %v, want %v", err, errReplaced)
+	}
+	if len(l.turn) != 0 {
+		t.Error("the late connection keeps the turn")
 	}
 }
 
