@@ -11,6 +11,7 @@ import (
 
 	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // Options say how a Client finds the cluster and who it is there.
@@ -62,16 +63,18 @@ type Client struct {
 	closed     bool
 	started    uint64 // requests so far
 	waiting    queue
+	forLeader  int    // requests not ended that only a leader answers
 	lastWatch  *watch // of the context most lately started under
 	session    *session
 	renewals   uint64
+	seen       raft.Index         // the highest any reply told of: it was applied when that was sent
 	current    *conn              // where requests go; nil while there is none
 	conns      map[*conn]struct{} // current, and those that still owe answers
 	delivering int                // readers that run callbacks and send afterwards
 	target     string             // where to go next; empty: the next of Addrs
 	left       string             // the node it comes from, not to be tried first
 	lap        int                // which of Addrs is next
-	failures   int                // attempts since the last answer
+	failures   int                // attempts since the last answer; where a leader is wanted, of one
 	patience   time.Duration
 	reason     error // why there was no answer lately
 	random     *rand.Rand
@@ -119,7 +122,10 @@ func New(o Options) *Client {
 // *[UndoneError], *[UnknownError]. Until ctx ends the request is tried again
 // whatever happens, under one sequence number, so that it is applied once.
 //
-// ID, Session, Seq and Acked of the request are the Client's to fill in.
+// A get goes to whoever [wire.Read] says may answer it: one through the log or on
+// the lease to the leader, a stale one or one by index to the node at hand.
+//
+// ID, Session, Seq, Acked and Since of the request are the Client's to fill in.
 func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Reply, error) {
 	type result struct {
 		reply wire.Reply
@@ -140,7 +146,7 @@ func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Reply, error) {
 //
 // Many requests are best started under one ctx: it is watched once for all.
 func (c *Client) Start(ctx context.Context, r wire.Request, done func(wire.Reply, error)) error {
-	r.Session, r.Seq, r.Acked = c.options.Session, 1, 0
+	r.Session, r.Seq, r.Acked, r.Since = c.options.Session, 1, 0, 0
 	if err := kv.ValidateRequest(&r); err != nil {
 		return &RefusedError{Reason: err.Error()}
 	}
@@ -155,6 +161,9 @@ func (c *Client) Start(ctx context.Context, r wire.Request, done func(wire.Reply
 	}
 	c.started++
 	o.number = c.started
+	if !o.anywhere() {
+		c.forLeader++
+	}
 	if ctx.Done() != nil {
 		o.watch = c.watch(ctx)
 		o.watch.ops++
@@ -272,6 +281,9 @@ func (c *Client) fail(o *op, why error) {
 // end takes a request out of everything. c.mu is held; the caller calls done.
 func (c *Client) end(o *op) {
 	o.ended = true
+	if !o.anywhere() {
+		c.forLeader--
+	}
 	if o.conn != nil {
 		o.conn.drop(o)
 	}

@@ -20,11 +20,11 @@ type conn struct {
 	buf  []byte        // what is being written; of whoever set writing
 
 	underWay map[uint64]*op // by request id
-	logged   int            // of underWay, those that go through the log
+	shared   int            // of underWay, those that need a majority's answer
 	lastID   uint64
 	greeted  bool
 	writing  bool
-	proven   bool // has answered as a leader does; before that, one request at a time
+	proven   bool // has answered as a leader does; before that, one request for it at a time
 	leaving  bool // not used any more, but owes answers
 	over     bool
 
@@ -66,8 +66,8 @@ func stopped() *time.Timer {
 func (k *conn) drop(o *op) {
 	delete(k.underWay, o.request.ID)
 	o.conn = nil
-	if !o.stale() {
-		k.logged--
+	if !o.alone() {
+		k.shared--
 	}
 }
 
@@ -180,7 +180,7 @@ func (c *Client) take(k *conn, buf []byte) []byte {
 	}
 	for len(buf) < writeBatch {
 		o := c.waiting.first()
-		if o == nil || !k.proven && len(k.underWay) > 0 || !c.number(o) {
+		if o == nil || !k.proven && len(k.underWay) > 0 && !o.anywhere() || !c.number(o) {
 			break
 		}
 		c.waiting.pop()
@@ -188,8 +188,8 @@ func (c *Client) take(k *conn, buf []byte) []byte {
 		o.request.ID = k.lastID
 		o.conn = k
 		k.underWay[o.request.ID] = o
-		if !o.stale() {
-			k.logged++
+		if !o.alone() {
+			k.shared++
 		}
 		if !k.greeted {
 			k.greeted = true
@@ -217,7 +217,11 @@ func (c *Client) number(o *op) bool {
 			return false
 		}
 		o.session = s
-		o.request.Session, o.request.Seq = s.id, s.next
+		o.request.Session, o.request.Seq, o.request.Since = s.id, s.next, 0
+		if s.next == 1 {
+			// A retry says the same: what was seen since may be newer than the session.
+			o.request.Since = c.seen
+		}
 		s.next++
 	}
 	o.request.Acked = o.session.acked
@@ -277,10 +281,11 @@ func (c *Client) read(k *conn) {
 // answer takes one reply and returns ended with the request it ends, if any.
 // An error is a node that does not keep to the protocol. c.mu is held.
 func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
+	c.seen = max(c.seen, r.Index)
 	o := k.underWay[r.ID]
 	// A leader that was cut off says busy, and reads what it has, for ever. Neither
-	// shows that what waits for its log will be answered.
-	if r.Code != wire.CodeBusy && (o == nil || !o.stale() || k.logged == 0) {
+	// shows that what waits for a majority will be answered.
+	if r.Code != wire.CodeBusy && (o == nil || !o.alone() || k.shared == 0) {
 		k.answers++
 	}
 	if o == nil {
@@ -294,8 +299,13 @@ func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
 		if o.session != nil {
 			o.session.opened = true
 		}
-		k.proven, k.busy = true, 0
-		c.failures, c.lap, c.reason, c.patience = 0, 0, nil, c.options.Patience
+		k.busy = 0
+		if !o.anywhere() {
+			k.proven = true
+		}
+		if !o.anywhere() || c.forLeader == 0 {
+			c.failures, c.lap, c.reason, c.patience = 0, 0, nil, c.options.Patience
+		}
 		c.end(o)
 		ended = append(ended, o)
 	case wire.CodeNotLeader:
@@ -323,7 +333,7 @@ func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
 		}
 		ended = append(ended, o)
 	case wire.CodeNoSession:
-		if o.session == nil || o.request.Seq == 1 {
+		if o.session == nil || o.request.Seq == 1 && r.Index <= o.request.Since {
 			o.unsure = true
 			c.waiting.push(o)
 			return ended, fmt.Errorf("it does not know a session that this request opens or does not need")
@@ -332,6 +342,7 @@ func (c *Client) answer(k *conn, r *wire.Reply, ended []*op) ([]*op, error) {
 			c.renew()
 		}
 		if o.unsure {
+			// It was refused this time. The time before, the session may have been known.
 			c.reason = fmt.Errorf("%s does not know the session any more", k.addr)
 			c.fail(o, c.reason)
 			ended = append(ended, o)

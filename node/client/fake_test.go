@@ -62,6 +62,17 @@ func (f *fakeCluster) lead(r *wire.Request) verdict {
 	return verdict{reply: &wire.Reply{Code: got.Code, Index: got.Index, Term: got.Term, Found: got.Found, Value: got.Value, Error: got.Error}}
 }
 
+// serveReads answers reads that any node may answer, and the rest by other.
+func (f *fakeCluster) serveReads(other func(*wire.Request) verdict) func(*wire.Request) verdict {
+	return func(r *wire.Request) verdict {
+		if r.Read != wire.ReadStale && r.Read != wire.ReadIndex {
+			return other(r)
+		}
+		v, _, found := f.store.Get(r.Key)
+		return verdict{reply: &wire.Reply{Code: wire.CodeOK, Index: f.index, Found: found, Value: v}}
+	}
+}
+
 // follow answers as a follower of leader does; empty is one that knows none.
 func follow(leader string) func(*wire.Request) verdict {
 	return func(*wire.Request) verdict {
@@ -252,7 +263,10 @@ func (f *fakeCluster) value(key string) string {
 func put(key, value string) wire.Request {
 	return wire.Request{Op: wire.OpPut, Key: []byte(key), Value: []byte(value)}
 }
-func get(key string) wire.Request  { return wire.Request{Op: wire.OpGet, Key: []byte(key)} }
+func get(key string) wire.Request { return wire.Request{Op: wire.OpGet, Key: []byte(key)} }
+func read(key string, how wire.Read) wire.Request {
+	return wire.Request{Op: wire.OpGet, Read: how, Key: []byte(key)}
+}
 func incr(key string) wire.Request { return wire.Request{Op: wire.OpIncr, Key: []byte(key)} }
 
 // stopConns ends the connections, but not the listeners.

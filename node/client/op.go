@@ -32,9 +32,16 @@ type op struct {
 	err   error
 }
 
-// stale tells that the request is answered by what its node has applied, and
-// not through the log.
-func (o *op) stale() bool { return o.request.Op == wire.OpGet && o.request.Read == wire.ReadStale }
+// alone tells that its node answers without asking others: that it does says
+// nothing about what waits for a majority.
+func (o *op) alone() bool {
+	return o.request.Op == wire.OpGet && (o.request.Read == wire.ReadStale || o.request.Read == wire.ReadLease)
+}
+
+// anywhere tells that any node may answer it.
+func (o *op) anywhere() bool {
+	return o.request.Op == wire.OpGet && (o.request.Read == wire.ReadStale || o.request.Read == wire.ReadIndex)
+}
 
 func (o *op) write() bool { return o.request.Op != wire.OpGet }
 
