@@ -64,7 +64,6 @@ func (f *Frozen) Release() {
 	}
 	f.store.pairs.thaw()
 	f.store.pairs.settle(releaseStep)
-	f.store.sessions.thaw()
 	*f = Frozen{}
 }
 

@@ -125,8 +125,8 @@ func (a *answer) result() Result {
 
 // sessions are all sessions, also in the order of their last use.
 //
-// While they are frozen, another goroutine reads those that were there when
-// they were. Each of these is replaced by a copy when it first changes; age tells
+// When they are frozen, another goroutine reads those that were there, perhaps
+// for long. Each of these is replaced by a copy when it first changes; age tells
 // the copies and the new ones, which may change, from them.
 type sessions struct {
 	byID    map[uint64]*session
@@ -138,7 +138,6 @@ type sessions struct {
 	// forgotten is the last use of the session that was forgotten last. As the
 	// least used one goes, no forgotten session was used after it.
 	forgotten raft.Index
-	frozen    bool
 	age       uint64 // how often they were frozen
 }
 
@@ -164,7 +163,7 @@ func (t *sessions) use(s *session, index raft.Index) *session {
 		t.unlink(s)
 		t.link(s)
 	}
-	if t.frozen && s.age != t.age {
+	if s.age != t.age {
 		s = t.replace(s)
 	}
 	s.used = index
@@ -204,19 +203,16 @@ func (t *sessions) forget() {
 	t.forgotten = old.used
 }
 
-// freeze returns the sessions, oldest first. Until thaw nothing of them
+// freeze returns the sessions, oldest first. From now on nothing of them
 // changes but their place in the list.
 func (t *sessions) freeze() []*session {
 	list := make([]*session, 0, len(t.byID))
 	for s := t.oldest; s != nil; s = s.newer {
 		list = append(list, s)
 	}
-	t.frozen = true
 	t.age++
 	return list
 }
-
-func (t *sessions) thaw() { t.frozen = false }
 
 func (t *sessions) link(s *session) {
 	s.older, s.newer = t.newest, nil
