@@ -295,6 +295,28 @@ func TestScheduleWakesInOrder(t *testing.T) {
 	}
 }
 
+// What is overdue when the clock is held waits for the release, asleep.
+func TestScheduleSleepsOnAHeldClock(t *testing.T) {
+	c := clock.New(clock.Setting{At: 10, Rate: moment, Held: true})
+	s, err := newSchedule(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	s.awake = true
+	s.add(&lane{closed: true, wake: wake{place: notScheduled}}, 5)
+	if s.fire() {
+		t.Error("it stays awake")
+	}
+	if s.restart(); !s.rings.IsZero() {
+		t.Error("it has set the alarm")
+	}
+	c.Set(clock.Setting{At: 10, Rate: moment})
+	if s.restart(); s.rings.IsZero() {
+		t.Error("released, it has not set the alarm")
+	}
+}
+
 // Whatever a sender's connection carries, it is frames of its own link or an
 // error, and what is counted is what was frames.
 func FuzzPass(f *testing.F) {

@@ -64,9 +64,10 @@ func (s *schedule) restart() {
 }
 
 // arm sets the alarm for the lane that is due first, and tells whether that is
-// so soon that it is not worth sleeping. On a held clock nothing is due.
+// so soon that it is not worth sleeping. On a held clock nothing is due, not even
+// what was due before it was held: to wait for that would be to spin.
 func (s *schedule) arm(now time.Time) (soon bool) {
-	if s.closed || len(s.lanes) == 0 {
+	if s.closed || len(s.lanes) == 0 || s.clock.Held() {
 		return false
 	}
 	wait, comes := s.clock.Until(s.lanes[0].wake.due)
