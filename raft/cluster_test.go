@@ -29,19 +29,16 @@ type member struct {
 	now    raft.Time
 	slow   bool // the disk waits for sync
 	events []raft.Event
+	reads  []raft.Read
 }
 
 // newCluster makes n servers. adjust, if any, changes their configurations.
 func newCluster(tb testing.TB, n int, adjust ...func(*raft.Config)) *cluster {
 	c := &cluster{tb: tb, cut: map[[2]raft.NodeID]bool{}}
-	var voters []raft.NodeID
-	for k := range n {
-		voters = append(voters, raft.NodeID(k+1))
-	}
 	var plain []*server
-	for _, id := range voters {
+	for _, id := range configuration(n).Voters {
 		cfg := raft.Config{
-			ID: id, Members: raft.Configuration{Voters: voters},
+			ID: id, Members: configuration(n),
 			Heartbeat: 50 * ms, ElectionMin: 150 * ms, ElectionMax: 300 * ms, Seed: 1,
 		}
 		for _, f := range adjust {
@@ -55,7 +52,29 @@ func newCluster(tb testing.TB, n int, adjust ...func(*raft.Config)) *cluster {
 	return c
 }
 
-func withPreVote(cfg *raft.Config) { cfg.PreVote = true }
+func withPreVote(cfg *raft.Config)     { cfg.PreVote = true }
+func withCheckQuorum(cfg *raft.Config) { cfg.CheckQuorum = true }
+func withIgnoreVotes(cfg *raft.Config) { cfg.IgnoreVotes = true }
+func withTransfer(cfg *raft.Config)    { cfg.Transfer = true }
+
+// voters makes the first n servers the cluster; the others have no
+// configuration and wait to be told of one.
+func voters(n int) func(*raft.Config) {
+	return func(cfg *raft.Config) {
+		cfg.Members = raft.Configuration{}
+		if int(cfg.ID) <= n {
+			cfg.Members = configuration(n)
+		}
+	}
+}
+
+// configuration is the one of the servers 1 to n.
+func configuration(n int) (c raft.Configuration) {
+	for id := 1; id <= n; id++ {
+		c.Voters = append(c.Voters, raft.NodeID(id))
+	}
+	return c
+}
 
 // preload gives server id a log of these terms, a digit an entry, and a
 // currentTerm, 0 for its last entry's.
@@ -124,6 +143,14 @@ func (c *cluster) process(m *member) {
 			c.say("%v: %v", m.id, e)
 			e.Nodes = append([]raft.NodeID(nil), e.Nodes...)
 			m.events = append(m.events, e)
+		}
+		for _, read := range r.Reads {
+			m.reads = append(m.reads, read)
+			if read.OK {
+				c.say("%v: read %d may be served at %d", m.id, read.ID, read.Index)
+			} else {
+				c.say("%v: read %d is lost", m.id, read.ID)
+			}
 		}
 		leaving := m.take(r)
 		c.check.handedOut(m.server, r)
@@ -200,13 +227,60 @@ func (c *cluster) propose(id raft.NodeID, data ...string) {
 	c.process(m)
 }
 
+// change has leader id make next the configuration.
+func (c *cluster) change(id raft.NodeID, next raft.Configuration) error {
+	m := c.at(id)
+	err := m.node.ChangeMembers(m.now, next)
+	c.process(m)
+	return err
+}
+
+// transfer has leader id hand over to another.
+func (c *cluster) transfer(id, to raft.NodeID) error {
+	m := c.at(id)
+	err := m.node.TransferLeadership(m.now, to)
+	c.process(m)
+	return err
+}
+
+// read asks id for a read.
+func (c *cluster) read(id raft.NodeID, lease bool, number uint64) error {
+	m := c.at(id)
+	err := m.node.Read(m.now, lease, number)
+	c.process(m)
+	return err
+}
+
+// snapshot folds what id has applied into a snapshot, up to which its log goes,
+// but for the last keep entries.
+func (c *cluster) snapshot(id raft.NodeID, keep raft.Index) {
+	m := c.at(id)
+	meta := m.node.SnapshotMeta(m.machine.index)
+	through := meta.Index - min(keep, meta.Index)
+	m.snapshotTaken(m.now, snapshot{meta, m.machine.snapshot()}, through, through)
+	c.process(m)
+}
+
+// advance lets time pass for id, and for everybody when id is 0.
+func (c *cluster) advance(id raft.NodeID, by raft.Duration) {
+	for _, m := range c.servers {
+		if id == 0 || m.id == id {
+			m.now += raft.Time(by)
+			if m.node != nil {
+				m.node.Tick(m.now)
+				c.process(m)
+			}
+		}
+	}
+}
+
 // which picks messages.
 type which func(raft.Message) bool
 
 func from(id raft.NodeID) which { return func(m raft.Message) bool { return m.From == id } }
 func to(id raft.NodeID) which   { return func(m raft.Message) bool { return m.To == id } }
 
-func pick(m raft.Message, all []which) bool {
+func picks(m raft.Message, all []which) bool {
 	for _, w := range all {
 		if !w(m) {
 			return false
@@ -232,7 +306,7 @@ func (c *cluster) drop(w ...which) {
 func (c *cluster) remove(w ...which) (picked []raft.Message) {
 	var rest []raft.Message
 	for _, msg := range c.net {
-		if pick(msg, w) {
+		if picks(msg, w) {
 			picked = append(picked, msg)
 		} else {
 			rest = append(rest, msg)
@@ -285,18 +359,31 @@ func (c *cluster) isolate(ids ...raft.NodeID) {
 
 func (c *cluster) heal() { clear(c.cut) }
 
-// terms is id's log, a digit an entry, with a bar behind what is committed.
+// terms is id's log, a digit an entry, with a bar behind what is committed. What
+// a snapshot stands for is [5/3]: up to entry 5, of term 3.
 func (c *cluster) terms(id raft.NodeID) string {
 	m := c.at(id)
 	if m.node == nil {
-		return termsOf(m.disk.entries, 0)
+		return folded(m.disk.base, m.disk.baseTerm) + termsOf(m.disk.entries, 0)
 	}
+	status := m.node.Status()
 	var entries []raft.Entry
-	for i := raft.Index(1); i <= m.node.LastIndex(); i++ {
+	for i := status.Base + 1; i <= m.node.LastIndex(); i++ {
 		term, _ := m.node.TermOf(i)
 		entries = append(entries, raft.Entry{Index: i, Term: term})
 	}
-	return termsOf(entries, m.node.Commit())
+	text := folded(status.Base, status.BaseTerm)
+	if status.Base > 0 && status.Base == status.Commit {
+		text += "|"
+	}
+	return text + termsOf(entries, m.node.Commit())
+}
+
+func folded(index raft.Index, term raft.Term) string {
+	if index == 0 {
+		return ""
+	}
+	return fmt.Sprintf("[%d/%d]", index, term)
 }
 
 func termsOf(entries []raft.Entry, commit raft.Index) string {

@@ -19,10 +19,17 @@ import (
 //
 // The commands:
 //
-//	cluster N [prevote] [single]   N servers, single: an entry to an AppendEntries; a line "S1 11145 term 7" under it gives S1 a log and a currentTerm
+//	cluster N [voters=M] [prevote] [check-quorum] [ignore-votes] [transfer] [single] [chunk=BYTES] [unsafe=RULE]
+//	                        N servers, of which the first M make the cluster; single: an entry to an AppendEntries;
+//	                        chunk: of a snapshot. A line "S1 11145 term 7" under it gives S1 a log and a currentTerm
 //	timeout S1              S1's timer runs out: its election timer, or the heartbeat timer of a leader
 //	campaign S1             S1 stands for election, without PreVote
 //	propose S1 x y          S1 takes the commands x and y
+//	members S1 to=(S1,S2,S3) [learners=(S4)]   leader S1 is to make this the configuration
+//	transfer S1 S2          S1 hands over to S2
+//	read S1 7 [lease]       S1 is asked for read number 7
+//	snapshot S1 [keep=N]    S1 folds what it has applied into a snapshot; the log keeps the last N entries of it
+//	pass 100 [S1]           100 ms go by, for S1 alone or for all
 //	net                     the messages under way
 //	deliver [from=S1] [to=(S2,S3)] [kind=append]   deliver those under way now
 //	drop ...                lose them
@@ -33,6 +40,7 @@ import (
 //	partition S1 S2         S1 and S2 on one side, the others on the other
 //	cut S1 S2; heal         both ways; everything
 //	logs                    role, term and log of each; | is commitIndex
+//	configs                 the newest configuration of each
 //	peers S1                what leader S1 knows of the others
 //	walk-back S1            reckons how often new leader S1 would be refused, did it go back entry by entry
 //	refusals S1             how often it was, beside what was reckoned
@@ -73,14 +81,44 @@ func newScene(t *testing.T, d *datadriven.TestData) *cluster {
 		d.Fatalf(t, "cluster of %q servers", d.CmdArgs[0].Key)
 	}
 	var adjust []func(*raft.Config)
-	if d.HasArg("prevote") {
-		adjust = append(adjust, withPreVote)
-	}
-	if d.HasArg("single") {
-		adjust = append(adjust, func(cfg *raft.Config) { cfg.MaxAppendBytes = 1 })
+	for _, a := range d.CmdArgs[1:] {
+		number := func() int {
+			v, err := strconv.Atoi(a.Vals[0])
+			if err != nil {
+				d.Fatalf(t, "%v: %v", a, err)
+			}
+			return v
+		}
+		switch a.Key {
+		case "voters":
+			adjust = append(adjust, voters(number()))
+		case "prevote":
+			adjust = append(adjust, withPreVote)
+		case "check-quorum":
+			adjust = append(adjust, withCheckQuorum)
+		case "ignore-votes":
+			adjust = append(adjust, withIgnoreVotes)
+		case "transfer":
+			adjust = append(adjust, withTransfer)
+		case "single":
+			adjust = append(adjust, func(cfg *raft.Config) { cfg.MaxAppendBytes = 1 })
+		case "chunk":
+			bytes := number()
+			adjust = append(adjust, func(cfg *raft.Config) { cfg.MaxChunkBytes = bytes })
+		case "unsafe":
+			rule, err := raft.ParseUnsafe(a.Vals[0])
+			if err != nil {
+				d.Fatalf(t, "%v", err)
+			}
+			adjust = append(adjust, func(cfg *raft.Config) { cfg.Unsafe |= rule })
+		default:
+			d.Fatalf(t, "no option %q", a.Key)
+		}
 	}
 	c := newCluster(t, n, adjust...)
 	c.quiet = true
+	c.check.lenient = c.servers[0].cfg.Unsafe != 0
+	c.forging = c.check.lenient
 	for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
 		if line == "" {
 			continue
@@ -116,6 +154,38 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) {
 			}
 		}
 		c.propose(nodeID(t, d, d.CmdArgs[0].Key), data...)
+	case "members":
+		var next raft.Configuration
+		for _, a := range d.CmdArgs[1:] {
+			for _, v := range a.Vals {
+				if a.Key == "learners" {
+					next.Learners = append(next.Learners, nodeID(t, d, v))
+				} else {
+					next.Voters = append(next.Voters, nodeID(t, d, v))
+				}
+			}
+		}
+		s.answer(c.change(nodeID(t, d, d.CmdArgs[0].Key), next))
+	case "transfer":
+		s.answer(c.transfer(nodeID(t, d, d.CmdArgs[0].Key), nodeID(t, d, d.CmdArgs[1].Key)))
+	case "read":
+		s.answer(c.read(nodeID(t, d, d.CmdArgs[0].Key), d.HasArg("lease"), uint64(s.number(t, d, 1))))
+	case "snapshot":
+		var keep int
+		d.MaybeScanArgs(t, "keep", &keep)
+		c.snapshot(nodeID(t, d, d.CmdArgs[0].Key), raft.Index(keep))
+	case "pass":
+		var who raft.NodeID
+		if len(d.CmdArgs) > 1 {
+			who = nodeID(t, d, d.CmdArgs[1].Key)
+		}
+		c.advance(who, raft.Duration(s.number(t, d, 0))*raft.Duration(ms))
+	case "configs":
+		for _, m := range c.servers {
+			if m.node != nil {
+				c.say("%v %v", m.id, m.node.Status().Config)
+			}
+		}
 	case "net":
 		for _, m := range c.net {
 			c.say("%v", m)
@@ -154,6 +224,21 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) {
 	default:
 		d.Fatalf(t, "no command %q", d.Cmd)
 	}
+}
+
+// answer says why the server refuses.
+func (s *script) answer(err error) {
+	if err != nil {
+		s.c.say("refused: %v", err)
+	}
+}
+
+func (s *script) number(t *testing.T, d *datadriven.TestData, k int) int {
+	n, err := strconv.Atoi(d.CmdArgs[k].Key)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	return n
 }
 
 func (s *script) logs() {
@@ -262,6 +347,16 @@ func kindOf(m raft.Message) string {
 		return "append"
 	case *raft.AppendEntriesReply:
 		return "append-reply"
+	case *raft.InstallSnapshot:
+		return "snapshot"
+	case *raft.InstallSnapshotReply:
+		return "snapshot-reply"
+	case *raft.TimeoutNow:
+		return "timeout-now"
+	case *raft.ReadIndex:
+		return "read-index"
+	case *raft.ReadIndexReply:
+		return "read-index-reply"
 	}
 	return fmt.Sprintf("%T", m.Body)
 }
