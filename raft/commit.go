@@ -61,6 +61,9 @@ func (n *Node) commitTo(index Index, leader NodeID) {
 			n.event(Event{Kind: EventConfigCommitted, Index: c.index, Config: c.config})
 		}
 	}
+	if n.role != Leader && n.timer.end != Never && !n.mayStand() {
+		n.startElectionTimer() // which stops it: this node is out
+	}
 }
 
 // holders lists the servers known to have entry i on disk, ascending.

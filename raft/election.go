@@ -103,10 +103,28 @@ func (n *Node) appendOwn(kind EntryKind, data []byte) {
 	}
 }
 
-// startElectionTimer draws a new election timeout (§5.2). A server that is no
-// voter stands for no election, so its timer stands still.
+// mayStand reports whether this node stands for election: when it is a voter of
+// its newest configuration, or of one before that, back to the newest it knows to
+// be committed. "A server that is not part of its own latest configuration should
+// still start new elections, as it might still be needed until the C_new entry is
+// committed" (thesis §4.2.2): the voters of C_new may not have it yet, and then
+// lose against the longer logs of C_old. Its own vote counts only where it is a voter.
+func (n *Node) mayStand() bool {
+	for k := len(n.log.configs) - 1; ; k-- {
+		at := &n.log.configs[k]
+		if at.config.Voter(n.cfg.ID) {
+			return true
+		}
+		if k == 0 || at.index <= n.log.commit {
+			return false
+		}
+	}
+}
+
+// startElectionTimer draws a new election timeout (§5.2). The timer of a server
+// that stands for no election stands still.
 func (n *Node) startElectionTimer() {
-	if !n.config.Voter(n.cfg.ID) {
+	if !n.mayStand() {
 		n.timer = timer{start: n.now, end: Never}
 		return
 	}
@@ -133,7 +151,9 @@ func (n *Node) electionTimeout(why Event) {
 // startBallot opens a vote with this node's own and asks the others.
 func (n *Node) startBallot() {
 	clear(n.ballots)
-	n.ballots[n.member(n.cfg.ID)] = ballotGranted
+	if own := n.member(n.cfg.ID); own >= 0 {
+		n.ballots[own] = ballotGranted
+	}
 	n.askSilentVoters()
 	n.tally()
 }

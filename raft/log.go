@@ -353,12 +353,16 @@ func (l *raftLog) readStored(lo, hi Index, maxBytes int) ([]Entry, int, error) {
 }
 
 // trim lets go of the window's oldest entries beyond its bound. Only entries
-// both persisted and applied may go: the others are still needed from memory.
+// both persisted and applied may go: the others will be needed from memory soon.
+// When the caller is behind with applying, soon may be long: they are read back.
 func (l *raftLog) trim() {
 	if l.storage == nil || l.windowBytes <= l.windowMax {
 		return
 	}
-	may := min(l.durable, l.applied, l.last)
+	may := min(l.durable, l.last)
+	if l.handed == l.applied {
+		may = min(may, l.applied)
+	}
 	n := 0
 	for l.windowBytes > l.windowMax && l.first <= may {
 		l.windowBytes -= size(&l.window[n])

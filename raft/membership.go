@@ -53,6 +53,7 @@ func (n *Node) adoptConfig() {
 		return
 	}
 	reverted := n.config != nil && at.index < n.out.configured
+	news := at.index > 0 && (n.config == nil || !at.config.Equal(*n.config)) || reverted
 	n.out.configured = at.index
 	n.config = at.config
 	n.members = n.config.Members()
@@ -76,15 +77,14 @@ func (n *Node) adoptConfig() {
 		p.begin(n.log.last+1, n.now)
 		n.peers = append(n.peers, p)
 	}
-	switch votes := n.config.Voter(n.cfg.ID); {
-	case n.role == Leader:
+	if n.role == Leader {
 		if n.timer.end == Never {
 			n.startHeartbeatTimer() // it was alone
 		}
-	case votes == (n.timer.end == Never):
+	} else if n.mayStand() == (n.timer.end == Never) {
 		n.startElectionTimer()
 	}
-	if at.index > 0 || reverted {
+	if news {
 		n.event(Event{Kind: EventConfigured, Index: at.index, Config: at.config, Reverted: reverted})
 	}
 }
@@ -168,7 +168,8 @@ func (n *Node) caughtUp(p *peer) {
 	waiting := 0
 	for k := range n.change.fresh {
 		c := &n.change.fresh[k]
-		if c.id == p.id && !c.done && p.match >= c.target {
+		// A round in which nothing was new is over as it begins.
+		for c.id == p.id && !c.done && p.match >= c.target {
 			span := Duration(n.now - c.began)
 			switch {
 			case span <= n.cfg.ElectionMin:

@@ -16,7 +16,7 @@ var (
 	ErrNoSnapshot = errors.New("raft: no such snapshot any more")
 	// ErrLeader says that a leader does not stand for election.
 	ErrLeader = errors.New("raft: already the leader")
-	// ErrNoVoter says that only a voter of the newest configuration stands for election.
+	// ErrNoVoter says that a server whose vote counts for nothing does not stand for election.
 	ErrNoVoter = errors.New("raft: not a voter")
 )
 
@@ -257,7 +257,7 @@ func (n *Node) Campaign(now Time) error {
 		return n.err
 	case n.role == Leader:
 		return ErrLeader
-	case !n.config.Voter(n.cfg.ID):
+	case !n.mayStand():
 		return ErrNoVoter
 	}
 	n.advance(now)

@@ -216,15 +216,16 @@ func (n *Node) Persisted(now Time, sync uint64) {
 }
 
 // mayHandCommitted reports whether committed entries wait to be handed out.
-// Those in memory are handed out as they are. Those that have to be read back
-// wait until the caller has applied what it was given, so that catching up
-// after a restart takes a bounded piece of memory.
+// While all that is not applied yet is in memory, they are handed out as they
+// are. Else they wait until the caller has applied what it was given, or made its
+// state machine of a snapshot, so that catching up takes a bounded piece of
+// memory however long that lasts.
 func (n *Node) mayHandCommitted() bool {
 	l := n.log
 	if l.handed >= l.commit { // above it in a loose log that was cut
 		return false
 	}
-	return l.handed+1 >= l.first || l.handed == l.applied
+	return l.applied+1 >= l.first || l.handed == l.applied
 }
 
 func (n *Node) handCommitted() []Entry {

@@ -11,22 +11,28 @@ import (
 // (Figure 13), one under way at a time.
 
 // SnapshotMeta says what a snapshot of the state machine after entry i stands
-// for. i is applied, and not below the newest snapshot. Index is 0 when there
-// is nothing to take a snapshot of.
+// for. i is applied, and not below the newest snapshot. Index is 0 when no
+// snapshot can be taken: there is nothing in it, or this node, which has joined
+// a cluster that runs, has not come to an entry yet that tells who is in it.
 func (n *Node) SnapshotMeta(i Index) SnapshotMeta {
 	term, ok := n.log.term(i)
 	if !ok || i == 0 || i < n.log.snapshot.Index {
 		return SnapshotMeta{}
 	}
-	return SnapshotMeta{Index: i, Term: term, Config: n.log.configUpTo(i).config.Clone()}
+	config := n.log.configUpTo(i).config
+	if len(config.Voters) == 0 {
+		return SnapshotMeta{}
+	}
+	return SnapshotMeta{Index: i, Term: term, Config: config.Clone()}
 }
 
 // SnapshotTaken says that the snapshot that meta, from [Node.SnapshotMeta],
 // speaks of is on stable storage, and that the log may forget the entries up to
 // through. Those after it, up to the snapshot's index, spare followers that lag a
-// little behind the snapshot. It is ignored when there is a newer snapshot already.
+// little behind the snapshot. Said again of the newest snapshot, it lets the log
+// forget more; it is ignored when there is a newer one already.
 func (n *Node) SnapshotTaken(now Time, meta SnapshotMeta, through Index) {
-	if n.err != nil || meta.Index <= n.log.snapshot.Index {
+	if n.err != nil || meta.Index < n.log.snapshot.Index {
 		return
 	}
 	if meta.Index > n.log.applied || through > meta.Index {
@@ -34,8 +40,10 @@ func (n *Node) SnapshotTaken(now Time, meta SnapshotMeta, through Index) {
 			meta.Index, through, n.log.applied))
 	}
 	n.advance(now)
-	n.log.took(meta)
-	n.event(Event{Kind: EventSnapshotTaken, Index: meta.Index, LogTerm: meta.Term})
+	if meta.Index > n.log.snapshot.Index {
+		n.log.took(meta)
+		n.event(Event{Kind: EventSnapshotTaken, Index: meta.Index, LogTerm: meta.Term})
+	}
 	// What is committed here needn't be on this disk yet.
 	if through = min(through, n.log.durable); through > n.log.base && n.log.storage != nil {
 		n.log.compact(through)
@@ -65,7 +73,7 @@ func (n *Node) handleInstallSnapshot(m *Message, s *InstallSnapshot) {
 	if s.Meta.Index <= n.log.commit {
 		n.receiving = receipt{}
 		reply.Done = true
-		n.answer(m.From, n.hard.Term, reply)
+		n.sendWhenStored(Message{From: n.cfg.ID, To: m.From, Term: n.hard.Term, Body: reply}, s.Meta.Index)
 		return
 	}
 	r := &n.receiving

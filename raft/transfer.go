@@ -101,7 +101,7 @@ func (n *Node) nameSuccessor() {
 
 // handleTimeoutNow stands for election because the leader says so.
 func (n *Node) handleTimeoutNow(m *Message) {
-	if m.Term < n.hard.Term || n.role == Leader || !n.config.Voter(n.cfg.ID) {
+	if m.Term < n.hard.Term || n.role == Leader || !n.mayStand() {
 		return
 	}
 	n.electionTimeout(Event{Peer: m.From, Forced: true})
