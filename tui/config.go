@@ -313,11 +313,11 @@ func votesBar(label string, set []int, n *netlab.NodeStatus) bar {
 	for _, id := range set {
 		b.marks += string(voteMark(n, id))
 	}
-	verb := "vote"
+	verb, term := "vote", n.Term
 	if n.Role == netlab.RolePreCandidate {
-		verb = "would vote"
+		verb, term = "would vote", n.Term+1 // which it has not raised to (thesis §9.6)
 	}
-	b.words = tallyWords(strings.Count(b.marks, "+"), len(set), verb+" for "+name(n.ID)+" in term "+strconv.FormatUint(n.Term, 10), "for "+name(n.ID))
+	b.words = tallyWords(strings.Count(b.marks, "+"), len(set), verb+" for "+name(n.ID)+" in term "+strconv.FormatUint(term, 10), "for "+name(n.ID))
 	return b
 }
 

@@ -213,3 +213,36 @@ func TestQuorumFollowsTheConfiguration(t *testing.T) {
 		}
 	})
 }
+
+// The facts of a node: its configuration, its lease, whom it hands over to, what
+// it is sent, and the flow to each peer.
+func TestNodeFacts(t *testing.T) {
+	for _, tt := range []struct {
+		make func() (netlab.Update, netlab.Update)
+		node int
+		want []string
+	}{
+		{joint, 1, []string{"C_old S1-S3 and C_new S1-S5, by entry 58, not committed", "lease for 118ms", "entry 58 needs 2+3 copies, known are 2 of 3 old, 3 of 5 new (S1 S2 S4)", "replicate"}},
+		{joint, 3, []string{"voters S1-S3, learners S4 S5, by entry 57"}},
+		{jointVote, 2, []string{"votes: S2 yes S4 yes S5 yes", "has 1 of 3 old, 3 of 5 new, 2+3 win"}},
+		{learning, 1, []string{"probes the log"}},
+		{transferring, 1, []string{"hands over to S3"}},
+		{receiving, 1, []string{"log 51-64", "snapshot of 1-50 (term 3) 8.0 MiB", "snapshot 38%"}},
+		{receiving, 3, []string{"log empty", "has no configuration yet", "is sent snapshot 50: 3.1 MiB of 8.0 MiB by S1"}},
+		{compacted, 2, []string{"writing one"}},
+		{compacted, 5, []string{"log empty behind the snapshot"}},
+	} {
+		draw(scene(tt.make), look{w: 120, h: 40}, func(p *picture) {
+			p.derive()
+			text := ""
+			for _, l := range p.nodeFacts(p.node(tt.node)) {
+				text += l.text + "\n"
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("S%d: no %q in\n%s", tt.node, want, text)
+				}
+			}
+		})
+	}
+}

@@ -86,12 +86,15 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 		disk += ", " + plural(n.Pending, "request waits", "requests wait")
 	}
 	add(plain, "%s", disk)
-	if left, length, ok := p.timer(i); ok {
-		what := "election timer"
-		if n.Role == netlab.RoleLeader {
-			what = "next heartbeat in"
+	switch left, length, ok := p.timer(i); {
+	case n.Role == netlab.RoleLeader && length > 0:
+		next := "within " + shortTime(length)
+		if ok {
+			next = "in " + shortTime(p.sampledTimer(n.ID, left, length)) + " of " + shortTime(length)
 		}
-		add(plain, "%s %s of %s%s", what, shortTime(p.sampledTimer(n.ID, left, length)), shortTime(length), p.lease(n))
+		add(plain, "next heartbeat %s%s", next, p.lease(n))
+	case ok:
+		add(plain, "election timer %s of %s", shortTime(p.sampledTimer(n.ID, left, length)), shortTime(length))
 	}
 	if n.State == netlab.StateUp && n.Role == netlab.RoleLeader && n.TransferTo > 0 {
 		add(strong, "hands over to %s: takes no writes until it leads, or an election timeout is over", name(n.TransferTo))
@@ -142,6 +145,8 @@ func configText(n *netlab.NodeStatus) string {
 	switch {
 	case n.ConfigIndex == 0:
 		return s + ", since the start"
+	case n.ConfigIndex == n.SnapshotIndex:
+		return s + ", by the snapshot"
 	case n.ConfigIndex > n.Commit:
 		return s + fmt.Sprintf(", by entry %d, not committed", n.ConfigIndex)
 	}
@@ -194,7 +199,7 @@ func (p *picture) peerState(from int, q netlab.PeerStatus) string {
 	case q.Flow == flowSnapshot:
 		return "snapshot " + p.sending(&q).share()
 	case q.Probing || q.Flow == flowProbe:
-		return "probe: where do logs agree?"
+		return "probes the log"
 	case q.Flow == "":
 		return "ok"
 	}
@@ -250,6 +255,9 @@ func drawNodeOverlay(p *picture, pn pane) {
 			from = "as read from its disk"
 		}
 		lines = append(lines, segment{text: "log, newest first, " + from, style: faint})
+		if len(d.Entries) == 0 {
+			lines = append(lines, segment{text: "no entries", style: faint})
+		}
 		for i := len(d.Entries) - 1; i >= 0; i-- {
 			e := &d.Entries[i]
 			state := "not committed"

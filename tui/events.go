@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/raftlab/raftlab/netlab"
 )
@@ -14,6 +15,7 @@ type eventRow struct {
 	*netlab.Event
 	folded int    // how many it stands for, 0: itself alone
 	oldest uint64 // the id of the oldest of them
+	also   []int  // the nodes that said the same after it
 }
 
 // busyStreak is how many steps of replication in a row are too many to list:
@@ -28,9 +30,40 @@ const lateRows = 32
 // stand in the order in which they happened, so that a cause is below its
 // effect, not in the order in which the lab heard of them.
 func (p *picture) eventRows(n int) []eventRow {
-	rows := p.heardRows(n + lateRows)
+	rows := p.heardRows(2*n + lateRows)
 	slices.SortStableFunc(rows, func(a, b eventRow) int { return cmp.Compare(b.LabNS, a.LabNS) })
+	if !p.ui.showMinor {
+		rows = joinEchoes(rows)
+	}
 	return rows[:min(n, len(rows))]
+}
+
+// echoSpan is how long after the first other nodes may say the same.
+const echoSpan = int64(time.Second)
+
+// joinEchoes makes one row of what several nodes say alike, as all of them do
+// of a new leader or a new configuration. It stands where the first said it.
+func joinEchoes(rows []eventRow) []eventRow {
+	const near = 24 // rows
+	kept := len(rows)
+	for i := len(rows) - 1; i >= 0; i-- {
+		r := &rows[i]
+		first := -1
+		for k := kept; k < min(kept+near, len(rows)) && first < 0 && r.folded <= 1 && r.Node > 0; k++ {
+			o := &rows[k]
+			if o.Kind == r.Kind && o.folded <= 1 && o.Term == r.Term && o.Text == r.Text && r.LabNS-o.LabNS <= echoSpan &&
+				o.Line == "" && r.Line == "" && o.Node > 0 && o.Node != r.Node && !slices.Contains(o.also, r.Node) {
+				first = k
+			}
+		}
+		if first >= 0 {
+			rows[first].also = append(rows[first].also, r.Node)
+			continue
+		}
+		kept--
+		rows[kept] = *r
+	}
+	return rows[kept:]
 }
 
 // heardRows lists the newest events as they were heard of: routine ones folded
@@ -71,7 +104,7 @@ func (p *picture) heardRows(n int) []eventRow {
 			rows[k].folded++
 			rows[k].oldest = ev.ID
 		} else if ev.Minor {
-			rows = append(rows, eventRow{ev, 1, ev.ID})
+			rows = append(rows, eventRow{Event: ev, folded: 1, oldest: ev.ID})
 		} else {
 			rows = append(rows, eventRow{Event: ev, oldest: ev.ID})
 		}
@@ -196,6 +229,10 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 			end = x + room
 		}
 	}
+	if len(r.also) > 0 {
+		also := "; " + nameRanges(slices.Sorted(slices.Values(r.also))) + " too"
+		text = fit(text, end-x-textWidth(also)) + also
+	}
 	pn.text(x, 0, fit(text, end-x), st)
 }
 
@@ -246,11 +283,13 @@ func processMark(ev *netlab.Event) byte {
 		return 'Z'
 	case "restart", "resume":
 		return 'R'
+	case "add", "remove", "members":
+		return 'M'
 	}
 	for _, w := range [...]struct {
 		word   string
 		letter byte
-	}{{"kill", 'K'}, {"ended", 'K'}, {"died", 'K'}, {"paused", 'Z'}, {"resum", 'R'}, {"restart", 'R'}} {
+	}{{"removed", 'M'}, {"kill", 'K'}, {"ended", 'K'}, {"died", 'K'}, {"paused", 'Z'}, {"resum", 'R'}, {"restart", 'R'}} {
 		if strings.Contains(ev.Text, w.word) {
 			return w.letter
 		}

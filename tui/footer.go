@@ -25,13 +25,13 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 	case overlayText:
 		return []hint{{"up down", "scroll"}, {"esc", "back"}}
 	case overlayNode:
-		hs := []hint{{"up down", "scroll"}, {"esc", "back"}}
+		hs := []hint{{"esc", "back"}}
 		for _, a := range actions {
 			if a.foot == footNode && !readOnly {
 				hs = append(hs, p.hint(k, a))
 			}
 		}
-		return hs
+		return append(hs, hint{"up down", "scroll"})
 	case overlayMessage, overlayEvent:
 		return []hint{{"up down", "next one"}, {"esc", "back"}}
 	}

@@ -97,7 +97,7 @@ func drawWholeLog(p *picture, pn pane, y int) {
 	}
 	entries := int(min(n.LastIndex+1-min(first, n.LastIndex+1), uint64(pn.w)))
 	w := min(pn.w-x-3, entries)
-	if w < min(8, entries) {
+	if entries == 0 || w < min(8, entries) {
 		return
 	}
 	x = pn.text(x, y, "[", faint)

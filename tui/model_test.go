@@ -360,6 +360,19 @@ func TestLinesThatWaitHoldNobodyUp(t *testing.T) {
 	})
 }
 
+// What a removal does to the quorum is said before it is done.
+func TestConfirmShowsThePreview(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestModel(t, &fakeLab{}, nil)
+		press(m, "4d")
+		for _, want := range []string{"raftlab remove 4", "their data is deleted", "would run remove 4", "y yes  n no"} {
+			if !strings.Contains(strings.Join(strings.Fields(screenOf(m)), " "), strings.Join(strings.Fields(want), " ")) {
+				t.Errorf("no %q in\n%s", want, screenOf(m))
+			}
+		}
+	})
+}
+
 // Nodes that come and go leave alone what is picked; when the picked one goes,
 // the one in its place is picked.
 func TestPicksSurviveNodesThatComeAndGo(t *testing.T) {

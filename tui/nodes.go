@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +92,9 @@ func (p *picture) nodesTitle(c nodeColumns) (left, right string) {
 	}
 	lo, hi := p.window(c.cells)
 	last := p.maxLast()
+	if last > 0 && !slices.ContainsFunc(p.nodes, func(n *netlab.NodeStatus) bool { return firstOf(n) <= n.LastIndex }) {
+		return left, "LOG empty after " + strconv.FormatUint(last, 10)
+	}
 	whole := strconv.FormatUint(last, 10)
 	if floor := p.logFloor(); floor > 1 {
 		lo = max(lo, floor)

@@ -85,3 +85,17 @@ func TestCompactedEntriesDoNotDiffer(t *testing.T) {
 		}
 	}
 }
+
+// When snapshots stand for all there is, the title does not name entries.
+func TestTitleOfEmptyLogs(t *testing.T) {
+	make := func() (netlab.Update, netlab.Update) {
+		return after(steady(wholeNow, "11122", 1, 2, 3), func(st *netlab.Status) {
+			for i := range st.Nodes {
+				compactLog(&st.Nodes[i], 5, 140)
+			}
+		})
+	}
+	if got := ansi.Strip(draw(scene(make), look{w: 80, h: 24, ascii: true}, nil)); !strings.Contains(got, "LOG empty after 5") {
+		t.Errorf("no title of empty logs:\n%s", got)
+	}
+}
