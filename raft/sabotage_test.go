@@ -12,7 +12,7 @@ import (
 // core is correct, what it says and what it finds on its disk is not.
 type sabotage struct {
 	start func(*server)                   // before a server starts
-	ready func(*raft.Ready)               // what a server does of a Ready
+	ready func(raft.Ready) raft.Ready     // what a server does of a Ready
 	send  func(raft.Message) raft.Message // what becomes of a message that leaves
 }
 
@@ -37,8 +37,9 @@ func TestSabotageIsCaught(t *testing.T) {
 		},
 		{
 			name: "answers do not wait for the disk (Figure 2)",
-			sabotage: sabotage{ready: func(r *raft.Ready) {
+			sabotage: sabotage{ready: func(r raft.Ready) raft.Ready {
 				r.Messages, r.AfterSync = append(r.Messages, r.AfterSync...), nil
+				return r
 			}},
 			want: []error{errOnDisk},
 		},

@@ -154,8 +154,8 @@ func (s *server) sync(now raft.Time, n int) (leaving []raft.Message) {
 // snapshotTaken makes a snapshot of the server's own durable. The node may
 // forget its log up to through; the disk forgets as much, or less of it.
 func (s *server) snapshotTaken(now raft.Time, snap snapshot, through, drop raft.Index) {
-	if snap.meta.Index <= s.disk.newest().meta.Index {
-		return // a leader's has overtaken it
+	if snap.meta.Index <= s.node.Status().Snapshot.Index {
+		return // a leader's, which is on disk or on its way there, has overtaken it
 	}
 	s.disk.keep(snap)
 	s.node.SnapshotTaken(now, snap.meta, through)
@@ -198,8 +198,7 @@ func (d *disk) write(w write, pieces int) {
 		if keep < d.base || keep > d.last() {
 			panic(fmt.Sprintf("entry %d is written, the log is %d to %d", entries[0].Index, d.base+1, d.last()))
 		}
-		n := keep - d.base
-		d.entries = append(d.entries[:n:n], entries...)
+		d.entries = append(d.entries[:keep-d.base], entries...)
 	}
 	if w.install != nil && w.keepLog && pieces > len(entries) {
 		d.keep(*w.install)

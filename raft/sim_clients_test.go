@@ -66,8 +66,12 @@ func (c *client) ask() {
 	srv := s.servers[c.to-1]
 	if !s.lost() {
 		s.after(s.delay(), func() {
-			if srv.node != nil {
-				s.on(srv, func() { s.serve(srv, c, op) })()
+			switch {
+			case srv.node == nil:
+			case srv.pausedUntil > s.now:
+				s.agenda.push(srv.pausedUntil, srv, func() { s.serve(srv, c, op) })
+			default:
+				s.serve(srv, c, op)
 			}
 		})
 	}

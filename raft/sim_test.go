@@ -229,7 +229,15 @@ func (s *sim) until(end raft.Time) {
 		}
 		h := s.agenda.pop()
 		s.now = h.at
-		h.do()
+		switch srv := h.to; {
+		case srv == nil:
+			h.do()
+		case srv.node == nil || srv.life != h.life: // it has crashed since
+		case srv.pausedUntil > s.now:
+			s.agenda.push(srv.pausedUntil, srv, h.do)
+		default:
+			h.do()
+		}
 		s.fail(s.check.err)
 		if s.healed && s.unsettled() == "" {
 			return
@@ -239,26 +247,14 @@ func (s *sim) until(end raft.Time) {
 }
 
 // after lets do happen in up to d from now.
-func (s *sim) after(d raft.Duration, do func()) {
-	s.agenda.push(s.now+raft.Time(s.rand.Int64N(int64(d)))+1, do)
-}
+func (s *sim) after(d raft.Duration, do func()) { s.agenda.push(s.in(d), nil, do) }
 
-// on lets do happen to srv unless it has crashed since; a paused server does it
-// when it goes on.
-func (s *sim) on(srv *simServer, do func()) func() {
-	life := srv.life
-	var happen func()
-	happen = func() {
-		switch {
-		case srv.node == nil || srv.life != life:
-		case srv.pausedUntil > s.now:
-			s.agenda.push(srv.pausedUntil, happen)
-		default:
-			do()
-		}
-	}
-	return happen
-}
+// afterOn lets do happen to srv in up to d from now, unless it crashes before;
+// a paused server does it when it goes on.
+func (s *sim) afterOn(srv *simServer, d raft.Duration, do func()) { s.agenda.push(s.in(d), srv, do) }
+
+// in is some time from now, up to d.
+func (s *sim) in(d raft.Duration) raft.Time { return s.now + raft.Time(s.rand.Int64N(int64(d))) + 1 }
 
 func (s *sim) start(srv *simServer) {
 	if s.sabotage != nil && s.sabotage.start != nil {
@@ -283,7 +279,7 @@ func (s *sim) input(srv *simServer) {
 	if srv.node.HasReady() && srv.readyAt == 0 {
 		if !s.healed && s.rand.IntN(100) < s.draw.lazyPct {
 			srv.readyAt = s.now
-			s.after(5*ms, s.on(srv, func() { srv.readyAt = 0; s.ready(srv) }))
+			s.afterOn(srv, 5*ms, func() { srv.readyAt = 0; s.ready(srv) })
 		} else {
 			s.ready(srv)
 		}
@@ -298,11 +294,11 @@ func (s *sim) wind(srv *simServer) {
 		return
 	}
 	srv.tickAt = at
-	s.agenda.push(max(at, s.now), s.on(srv, func() {
+	s.agenda.push(max(at, s.now), srv, func() {
 		srv.tickAt = raft.Never
 		srv.node.Tick(s.now)
 		s.input(srv)
-	}))
+	})
 }
 
 // ready does what srv's node asks for.
@@ -315,7 +311,7 @@ func (s *sim) ready(srv *simServer) {
 		}
 		s.count(srv, r.Events)
 		if s.sabotage != nil && s.sabotage.ready != nil {
-			s.sabotage.ready(&r)
+			r = s.sabotage.ready(r)
 		}
 		old := len(srv.applied)
 		if r.Install != nil {
@@ -333,7 +329,7 @@ func (s *sim) ready(srv *simServer) {
 		}
 		if len(r.Committed) > 0 || r.Install != nil {
 			last := srv.machine.index
-			s.after(3*ms, s.on(srv, func() { s.applied(srv, last) }))
+			s.afterOn(srv, 3*ms, func() { s.applied(srv, last) })
 		}
 		s.takeReads(srv, r.Reads)
 		s.answerReads(srv)
@@ -347,7 +343,9 @@ func (s *sim) ready(srv *simServer) {
 func (s *sim) applied(srv *simServer, last raft.Index) {
 	srv.node.Applied(last)
 	s.input(srv)
-	s.snapshot(srv)
+	if last == srv.machine.index {
+		s.snapshot(srv)
+	}
 }
 
 // sync lets the disk finish some of the writes it has, one group at a time.
@@ -360,7 +358,7 @@ func (s *sim) sync(srv *simServer) {
 	if s.healed { // in peace, broadcast time is well below the election timeout (§5.6)
 		group, delay = len(srv.writes), min(delay, 5*ms)
 	}
-	s.after(delay, s.on(srv, func() {
+	s.afterOn(srv, delay, func() {
 		srv.syncing = false
 		leaving := srv.sync(s.now, group)
 		if s.trace != nil {
@@ -371,14 +369,13 @@ func (s *sim) sync(srv *simServer) {
 		}
 		s.input(srv)
 		s.sync(srv)
-	}))
+	})
 }
 
 // snapshot has srv write a snapshot once its log is long enough (§7).
 func (s *sim) snapshot(srv *simServer) {
-	index := srv.node.Status().Applied
-	newest := srv.disk.newest().meta.Index
-	if srv.saving || s.draw.snapshotEvery == 0 || index < newest+raft.Index(s.draw.snapshotEvery) || index != srv.machine.index {
+	every, index := raft.Index(s.draw.snapshotEvery), srv.machine.index
+	if srv.saving || every == 0 || index < srv.disk.newest().meta.Index+every {
 		return
 	}
 	snap := snapshot{srv.node.SnapshotMeta(index), srv.machine.snapshot()}
@@ -386,12 +383,12 @@ func (s *sim) snapshot(srv *simServer) {
 		return // it has joined and does not know yet what cluster
 	}
 	srv.saving = true
-	s.after(s.draw.diskDelay, s.on(srv, func() {
+	s.afterOn(srv, s.draw.diskDelay, func() {
 		srv.saving = false
-		through := snap.meta.Index - min(snap.meta.Index, raft.Index(s.rand.IntN(s.draw.snapshotEvery+1)))
+		through := index - min(index, raft.Index(s.rand.IntN(int(every)+1)))
 		srv.snapshotTaken(s.now, snap, through, through-min(through, raft.Index(s.rand.IntN(5))))
 		s.input(srv)
-	}))
+	})
 }
 
 // send puts m on the network, which may lose it or double it.
@@ -426,19 +423,24 @@ func (s *sim) delay() raft.Duration {
 
 func (s *sim) arrive(m raft.Message) {
 	srv := s.servers[m.To-1]
-	if srv.node == nil || s.cut[m.From][m.To] {
+	switch {
+	case srv.node == nil || s.cut[m.From][m.To]:
+	case srv.pausedUntil > s.now:
+		s.agenda.push(srv.pausedUntil, srv, func() { s.step(srv, m) })
+	default:
+		s.step(srv, m)
+	}
+}
+
+func (s *sim) step(srv *simServer, m raft.Message) {
+	if s.trace != nil {
+		s.say("%v", m)
+	}
+	if err := srv.node.Step(s.now, m); err != nil && s.sabotage == nil && s.draw.config.Unsafe == 0 {
+		s.fail(fmt.Errorf("%v refuses a message of a correct server: %w", srv.id, err))
 		return
 	}
-	s.on(srv, func() {
-		if s.trace != nil {
-			s.say("%v", m)
-		}
-		if err := srv.node.Step(s.now, m); err != nil && s.sabotage == nil && s.draw.config.Unsafe == 0 {
-			s.fail(fmt.Errorf("%v refuses a message of a correct server: %w", srv.id, err))
-			return
-		}
-		s.input(srv)
-	})()
+	s.input(srv)
 }
 
 // heal ends all faults. What the clients want from now on they must get.
@@ -539,6 +541,8 @@ type agenda struct {
 type happening struct {
 	at    raft.Time
 	order uint64
+	to    *simServer // unless nil, it happens to this server in this life
+	life  int
 	do    func()
 }
 
@@ -554,9 +558,13 @@ func (a *agenda) next() raft.Time {
 	return a.heap[0].at
 }
 
-func (a *agenda) push(at raft.Time, do func()) {
+func (a *agenda) push(at raft.Time, to *simServer, do func()) {
 	a.count++
-	a.heap = append(a.heap, happening{at, a.count, do})
+	life := 0
+	if to != nil {
+		life = to.life
+	}
+	a.heap = append(a.heap, happening{at, a.count, to, life, do})
 	k := len(a.heap) - 1
 	for k > 0 {
 		up := (k - 1) / 2
