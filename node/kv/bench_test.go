@@ -20,7 +20,7 @@ func BenchmarkApplyPut(b *testing.B) {
 	for _, clients := range []int{1, 256} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) { benchmarkApplyPut(b, clients, false) })
 	}
-	b.Run("clients=256/frozen", func(b *testing.B) { benchmarkApplyPut(b, 256, true) })
+	b.Run("frozen", func(b *testing.B) { benchmarkApplyPut(b, 256, true) })
 }
 
 func benchmarkApplyPut(b *testing.B, clients int, frozen bool) {
