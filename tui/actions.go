@@ -106,7 +106,7 @@ func (m *model) elect(tea.KeyMsg) tea.Cmd   { return m.onNodes("elect") }
 func (m *model) transfer(tea.KeyMsg) tea.Cmd { return m.onNodes("transfer") }
 func (m *model) snapshot(tea.KeyMsg) tea.Cmd { return m.onNodes("snapshot") }
 
-// add opens the prompt with the next number that no node has had.
+// add opens the prompt with the number after the highest there is.
 func (m *model) add(tea.KeyMsg) tea.Cmd {
 	next := 1
 	for i := range m.lab.status.Nodes {

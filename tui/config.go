@@ -419,18 +419,20 @@ func drawBars(p *picture, pn pane) {
 
 // width is how many columns the members take, the gap behind them included.
 func (b *bar) width(spelled bool) int {
+	if b.marks == "" {
+		return len(nameRanges(b.set)) + 3
+	}
 	w := 2
 	for _, id := range b.set {
-		w += len(b.member(id, spelled))
-		w++ // its mark, or a gap
-		if spelled && b.marks != "" {
+		w += len(member(id, spelled)) + 1 // its mark
+		if spelled {
 			w++
 		}
 	}
 	return w
 }
 
-func (b *bar) member(id int, spelled bool) string {
+func member(id int, spelled bool) string {
 	if spelled {
 		return name(id)
 	}
@@ -438,22 +440,22 @@ func (b *bar) member(id int, spelled bool) string {
 }
 
 func (b *bar) draw(pn pane, x, y int, spelled bool) {
+	if b.marks == "" {
+		pn.text(x, y, nameRanges(b.set), plain)
+		return
+	}
 	for i, id := range b.set {
-		st := plain
-		mark := ' '
-		if b.marks != "" {
-			mark = rune(b.marks[i])
-		}
+		st, mark := plain, rune(b.marks[i])
 		switch mark {
 		case '+':
 			st = strong
 		case '.':
 			mark = pn.glyph(glyphDots)
 		}
-		x = pn.text(x, y, b.member(id, spelled), st)
+		x = pn.text(x, y, member(id, spelled), st)
 		pn.put(x, y, mark, st)
 		x++
-		if spelled && b.marks != "" {
+		if spelled {
 			x++
 		}
 	}

@@ -126,6 +126,9 @@ func (p pane) text(x, y int, s string, st style) int {
 
 func (p pane) rune(x, y int, r rune, st style) int {
 	switch w := runeWidth(r); {
+	case p.g.ascii && plainRune[r] != 0:
+		p.put(x, y, plainRune[r], st)
+		return x + 1
 	case w < 0 || w > 0 && p.g.ascii:
 		q := strconv.QuoteRuneToASCII(r)
 		for _, c := range q[1 : len(q)-1] {
@@ -147,6 +150,9 @@ func (p pane) rune(x, y int, r rune, st style) int {
 	p.put(x, y, r, st)
 	return x + 1
 }
+
+// plainRune is what stands in ASCII for the signs that sentences use.
+var plainRune = map[rune]rune{'§': '#', '–': '-', '…': '.', '→': '>', '×': 'x', '≤': '<', '≥': '>', '·': '.'}
 
 // runeWidth is how many columns r takes: -1 when it must not reach a terminal,
 // 0 when it is left out (a combining mark would make widths a matter of the

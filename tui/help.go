@@ -40,7 +40,7 @@ var signs = [][2]string{
 	{"learner", "gets the log, has no vote and does not count"},
 	{"outside", "in no set of the configuration: does not count"},
 	{"C_old C_new", "who decides while the voters change: both (§6)"},
-	{"S1+ S2- S3n", "has the entry or voted for it, not yet, refused"},
+	{"S1+ S2. S3n", "has the entry or voted for it, not yet, refused"},
 	{"JOINT 3>5", "C_old of 3 and C_new of 5 voters decide together"},
 	{"!! UNSAFE", "rules of Raft are switched off in this lab"},
 	{"PREVOTE", "asks if it could win, its term not raised (thesis §9.6)"},

@@ -92,7 +92,10 @@ func (p *picture) nodesTitle(c nodeColumns) (left, right string) {
 	}
 	lo, hi := p.window(c.cells)
 	last := p.maxLast()
-	if last > 0 && !slices.ContainsFunc(p.nodes, func(n *netlab.NodeStatus) bool { return firstOf(n) <= n.LastIndex }) {
+	if last == 0 {
+		return left, "LOG empty"
+	}
+	if !slices.ContainsFunc(p.nodes, func(n *netlab.NodeStatus) bool { return firstOf(n) <= n.LastIndex }) {
 		return left, "LOG empty after " + strconv.FormatUint(last, 10)
 	}
 	whole := strconv.FormatUint(last, 10)
