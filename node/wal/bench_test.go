@@ -45,7 +45,7 @@ func BenchmarkGroupSync(b *testing.B) {
 				}
 				window <- struct{}{}
 				sync++
-				w.Append(sync, nil, entries)
+				w.Append(sync, nil, nil, entries)
 			}
 			if err := w.Close(); err != nil {
 				b.Fatal(err)
@@ -122,7 +122,7 @@ func fillMillion(b *testing.B, dir string) {
 			entries[i] = raft.Entry{Index: next, Term: 1, Kind: raft.EntryCommand, Data: data}
 			next++
 		}
-		w.Append(sync, nil, entries)
+		w.Append(sync, nil, nil, entries)
 	}
 	if err := w.Close(); err != nil {
 		b.Fatal(err)

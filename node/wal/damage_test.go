@@ -42,14 +42,15 @@ type put struct {
 }
 
 // makeSample makes a log of these groups. Each inner list of groups is a
-// segment's. Each Append must fit one frame.
+// segment's, whose first group the frame that begins the segment joins. Each
+// Append must fit one frame.
 func makeSample(t testing.TB, segments ...[][]put) *sample {
 	t.Helper()
-	dir := t.TempDir()
+	dir, opts := t.TempDir(), newDisk().options()
 	s := &sample{after: []model{{}}}
 	number, frame := 0, uint64(0)
 	for i, groups := range segments {
-		seg, err := createSegment(dir, uint32(i+1), 0, newDisk().open, nil)
+		seg, err := createSegment(dir, uint32(i+1), 0, &opts, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,23 +58,35 @@ func makeSample(t testing.TB, segments ...[][]put) *sample {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, puts := range groups {
+		for k, puts := range groups {
+			durable := frame
+			add := func(g *group, after ...model) {
+				off := int64(len(b))
+				b = g.seal(b, &seg, newMask(seg.salt), off, frame+1, durable)
+				for _, f := range g.frames {
+					s.frames = append(s.frames, sampleFrame{file: i, start: off + int64(f.start), end: off + int64(f.end), group: number})
+				}
+				if len(g.frames) != len(after) {
+					t.Fatalf("%d appends are %d frames", len(after), len(g.frames))
+				}
+				s.after = append(s.after, after...)
+				frame += uint64(len(g.frames))
+			}
+			m := s.after[len(s.after)-1]
+			if k == 0 {
+				var first group
+				first.addOpening(opening{state: m.state, base: m.last(), term: m.term(m.last())})
+				add(&first, m)
+			}
 			var g group
+			var after []model
 			for _, p := range puts {
 				g.add(p.state, p.entries)
-				s.after = append(s.after, s.after[len(s.after)-1].append(p.state, p.entries))
+				m = m.append(p.state, p.entries)
+				after = append(after, m)
 			}
-			if len(g.frames) != len(puts) {
-				t.Fatalf("%d appends are %d frames", len(puts), len(g.frames))
-			}
-			off := int64(len(b))
-			g.seal(frame, seg.seed, off)
-			for _, f := range g.frames {
-				s.frames = append(s.frames, sampleFrame{file: i, start: off + int64(f.start), end: off + int64(f.end), group: number})
-			}
-			frame += uint64(len(g.frames))
+			add(&g, after...)
 			number++
-			b = append(b, g.buf...)
 		}
 		s.files = append(s.files, append(b, make([]byte, blankSpace)...))
 	}
@@ -156,7 +169,8 @@ func (s *sample) recover(t testing.TB, dir string) (raft.Restored, []raft.Entry,
 			}
 		}
 	}
-	opts := Options{OpenFile: newDisk().open, segmentSize: 1 << 10}
+	opts := newDisk().options()
+	opts.segmentSize = 1 << 10
 	w, found, openErr := Open(dir, opts)
 	if (err == nil) != (openErr == nil) {
 		t.Fatalf("Read: %v, Open: %v", err, openErr)
@@ -172,12 +186,12 @@ func (s *sample) recover(t testing.TB, dir string) (raft.Restored, []raft.Entry,
 		}
 		return raft.Restored{}, nil, nil, openErr
 	}
-	m := model{state: r.HardState, entries: log}
+	m := modelOf(r, log)
 	if !m.is(found.Restored, log) {
 		t.Fatalf("Read found %+v, Open %+v", r, found)
 	}
 	more := ents(r.LastIndex+1, 9)
-	w.Append(1, nil, more)
+	w.Append(1, nil, nil, more)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -348,6 +362,7 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 	zeroData := makeSample(t, [][]put{{{hs(1, 0), ents(1, 1)}}, {{nil, []raft.Entry{{Index: 2, Term: 1, Data: make([]byte, 2000)}}}}})
 	frame := func(i int) sampleFrame { return s.frames[i] }
 	last := frame(len(s.frames) - 1)
+	zeros := zeroData.frames[2]
 	fill := func(from, to int64, with byte) func(b []byte) []byte {
 		return func(b []byte) []byte {
 			for i := from; i < to; i++ {
@@ -364,26 +379,26 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 		err    string // instead; starts behind the directory
 	}{
 		{name: "garbage in blank space at the end is cut",
-			sample: s.change(1, fill(last.end+100, last.end+117, 'x')), keeps: 10,
+			sample: s.change(1, fill(last.end+100, last.end+117, 'x')), keeps: 12,
 			note: fmt.Sprintf("cut a torn tail of 117 bytes at offset %d of 00000002.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell", last.end)},
 		{name: "garbage where the next header would be cannot be told from a damaged frame",
 			sample: s.change(1, fill(last.end, last.end+64, 'x')),
 			err:    fmt.Sprintf("00000002.wal at offset %d: a frame header's checksum is wrong", last.end)},
 		{name: "a blank frame before a durable one is missing, not torn",
-			sample: s.change(1, fill(frame(4).start, frame(4).end, 0)),
-			err:    fmt.Sprintf("00000002.wal at offset %d: frame 5 is missing or incomplete, but frame 7 says it was durable", frame(4).start)},
+			sample: s.change(1, fill(frame(6).start, frame(6).end, 0)),
+			err:    fmt.Sprintf("00000002.wal at offset %d: frame 7 is missing or incomplete, but frame 9 says it was durable", frame(6).start)},
 		{name: "the last frame of a group is durable when the next group is written",
-			sample: s.change(1, fill(frame(5).start, frame(5).end, 0)),
-			err:    fmt.Sprintf("00000002.wal at offset %d: frame 6 is missing or incomplete, but frame 7 says it was durable", frame(5).start)},
+			sample: s.change(1, fill(frame(7).start, frame(7).end, 0)),
+			err:    fmt.Sprintf("00000002.wal at offset %d: frame 8 is missing or incomplete, but frame 9 says it was durable", frame(7).start)},
 		{name: "a blank frame before a whole one of the same group is torn",
-			sample: s.change(1, fill(frame(6).start, frame(6).end, 0)), keeps: 6,
-			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000002.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell", last.end-frame(6).start, frame(6).start)},
+			sample: s.change(1, fill(frame(8).start, frame(8).end, 0)), keeps: 8,
+			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000002.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell", last.end-frame(8).start, frame(8).start)},
 		{name: "a segment that lost its end is damaged when another follows",
-			sample: s.change(0, fill(frame(2).start, frame(2).end, 0)),
-			err:    fmt.Sprintf("00000001.wal at offset %d: frame 3 is missing, 00000002.wal goes on with frame 4", frame(2).start)},
+			sample: s.change(0, fill(frame(3).start, frame(3).end, 0)),
+			err:    fmt.Sprintf("00000001.wal at offset %d: frame 4 is missing, 00000002.wal goes on with frame 5", frame(3).start)},
 		{name: "a segment cut short is damaged when another follows",
-			sample: s.change(0, func(b []byte) []byte { return b[:frame(1).start+10] }),
-			err:    fmt.Sprintf("00000001.wal at offset %d: frame 2 is missing or incomplete, but frame 4 says it was durable", frame(1).start)},
+			sample: s.change(0, func(b []byte) []byte { return b[:frame(2).start+10] }),
+			err:    fmt.Sprintf("00000001.wal at offset %d: frame 3 is missing or incomplete, but frame 5 says it was durable", frame(2).start)},
 		{name: "an empty file is no segment",
 			sample: s.change(1, func(b []byte) []byte { return nil }),
 			err:    "00000002.wal at offset 0: the file has 0 bytes, its header alone 64"},
@@ -394,12 +409,15 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 			sample: s.change(1, func([]byte) []byte { return slices.Clone(s.files[0]) }),
 			err:    "00000002.wal at offset 16: the segment is number 1 by its header"},
 		{name: "frames of another place are no frames",
-			sample: s.change(1, func(b []byte) []byte { copy(b[last.end:], b[frame(3).start:frame(3).end]); return b }),
+			sample: s.change(1, func(b []byte) []byte { copy(b[last.end:], b[frame(5).start:frame(5).end]); return b }),
 			err:    fmt.Sprintf("00000002.wal at offset %d: a frame header's checksum is wrong", last.end)},
 		{name: "an entry of zeros that lost its end is cut",
-			sample: zeroData.change(0, func(b []byte) []byte { clear(b[zeroData.frames[1].end-1:]); return b }), keeps: 1,
+			sample: zeroData.change(0, func(b []byte) []byte { clear(b[zeros.end-1:]); return b }), keeps: 2,
 			note: fmt.Sprintf("cut a torn tail of %d bytes at offset %d of 00000001.wal: a write that was interrupted before it was acknowledged, as far as the disk can tell",
-				int64(headerSize+opEntriesSize+3), zeroData.frames[1].start)},
+				zeros.end-1-zeros.start, zeros.start)},
+		{name: "an entry of zeros that rots is no interrupted write",
+			sample: zeroData.change(0, func(b []byte) []byte { b[zeros.end-100] ^= 4; return b }),
+			err:    fmt.Sprintf("00000001.wal at offset %d: the checksum of frame 3 is wrong, and no part of it is blank as an interrupted write leaves it", zeros.start)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -426,28 +444,49 @@ func TestWhatIsTornAndWhatIsDamage(t *testing.T) {
 }
 
 func TestMissingSegmentIsDamage(t *testing.T) {
-	dir := t.TempDir()
-	plainSample(t).write(t, dir)
-	if err := os.Remove(segmentPath(dir, 1)); err != nil {
-		t.Fatal(err)
-	}
-	want := "log is damaged: " + segmentPath(dir, 1) + " at offset 0: the file is missing, and later segments are there"
-	if _, _, err := Open(dir, Options{}); err == nil || err.Error() != want {
-		t.Errorf("Open: %v, want %s", err, want)
+	s := makeSample(t, [][]put{{{hs(1, 1), ents(1, 1, 1)}}}, [][]put{{{nil, ents(3, 1)}}}, [][]put{{{nil, ents(4, 1)}}})
+	for _, tt := range []struct {
+		name   string
+		remove uint32
+		file   uint32
+		off    int64
+		says   string
+	}{
+		{"between others", 2, 2, 0, "the file is missing, and segments before and after it are there"},
+		{"the first", 1, 2, segmentHeader, "the log begins behind entry 2, and there is no snapshot that goes so far"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s.write(t, dir)
+			if err := os.Remove(segmentPath(dir, tt.remove)); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("log is damaged: %s at offset %d: %s", segmentPath(dir, tt.file), tt.off, tt.says)
+			if _, _, err := Open(dir, Options{}); err == nil || err.Error() != want {
+				t.Errorf("Open: %v, want %s", err, want)
+			}
+		})
 	}
 }
 
-// A client may write a value that is a copy of the log's own bytes. It must not
-// be taken for a frame, least of all when it lies in a torn tail.
+// A client may write a value that is a copy of the log's own bytes, and even one
+// that the mask turns into them. It must not be taken for a frame, least of all
+// when it lies in a torn tail.
 func TestValueThatLooksLikeFramesIsNoProof(t *testing.T) {
 	s := plainSample(t)
 	last := s.files[1]
 	value := slices.Clone(last[segmentHeader : len(last)-blankSpace])
 	c := makeSample(t, [][]put{{{hs(1, 1), ents(1, 1)}}, {{nil, []raft.Entry{{Index: 2, Term: 1, Data: value}}}}})
-	f := c.frames[1]
+	f := c.frames[2]
 	dir := t.TempDir()
-	r, log, notes, err := c.change(0, func(b []byte) []byte { clear(b[f.start:][:headerSize]); return b }).recover(t, dir)
-	if err != nil || len(notes) != 1 || !c.after[1].is(r, log) {
+	r, log, notes, err := c.change(0, func(b []byte) []byte {
+		clear(b[f.start:][:headerSize])
+		// What the mask made of the value is undone: its bytes are on the disk as they are.
+		mask := newMask(binary.LittleEndian.Uint64(b[24:]))
+		mask.apply(b[f.start+headerSize:f.end-1], b[f.start+headerSize:f.end-1], f.start+headerSize)
+		return b
+	}).recover(t, dir)
+	if err != nil || len(notes) != 1 || !c.after[2].is(r, log) {
 		t.Errorf("recovered %+v, %q, %v, want the first frame and a note", r, notes, err)
 	}
 }

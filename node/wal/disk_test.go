@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 )
 
@@ -12,6 +14,10 @@ import (
 type disk struct {
 	mu    sync.Mutex
 	files map[string][]write // what is not synced, by path
+	names []func() error     // undo the changes of names that are not synced
+	trash string             // where removed files are while that can be undone
+
+	steps, last int // how often it was asked to change something; after last, unless 0, it is off
 
 	onWrite, onSync func(path string) error // nil, or asked first
 	off             bool                    // nothing reaches it any more
@@ -50,12 +56,81 @@ func (d *disk) pass() {
 	d.changed.Broadcast()
 }
 
+// options are those of a log on this disk.
+func (d *disk) options() Options { return Options{OpenFile: d.open, names: d} }
+
+// step is before every change; the caller has the lock.
+func (d *disk) step() error {
+	d.steps++
+	if d.last != 0 && d.steps > d.last {
+		d.off = true
+		d.changed.Broadcast()
+	}
+	if d.off {
+		return errOff
+	}
+	return nil
+}
+
 func (d *disk) open(path string, flag int) (File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, err := os.Stat(path)
+	isNew := errors.Is(err, os.ErrNotExist)
+	if isNew && flag&os.O_CREATE != 0 {
+		if err := d.step(); err != nil {
+			return nil, err
+		}
+		d.names = append(d.names, func() error { return os.Remove(path) })
+	}
 	f, err := os.OpenFile(path, flag, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	return &diskFile{File: f, disk: d}, nil
+}
+
+func (d *disk) rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.step(); err != nil {
+		return err
+	}
+	if w, ok := d.files[from]; ok {
+		d.files[to] = w
+		delete(d.files, from)
+	}
+	d.names = append(d.names, func() error { return os.Rename(to, from) })
+	return os.Rename(from, to)
+}
+
+func (d *disk) remove(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.step(); err != nil {
+		return err
+	}
+	if d.trash == "" {
+		dir, err := os.MkdirTemp(filepath.Dir(path), "trash")
+		if err != nil {
+			return err
+		}
+		d.trash = dir
+	}
+	away := filepath.Join(d.trash, strconv.Itoa(d.steps))
+	delete(d.files, path)
+	d.names = append(d.names, func() error { return os.Rename(away, path) })
+	return os.Rename(path, away)
+}
+
+func (d *disk) syncDir(string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.step(); err != nil {
+		return err
+	}
+	d.names = nil
+	return nil
 }
 
 type diskFile struct {
@@ -72,8 +147,8 @@ func (f *diskFile) WriteAt(b []byte, off int64) (int, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.off {
-		return 0, errOff
+	if err := d.step(); err != nil {
+		return 0, err
 	}
 	old := make([]byte, len(b))
 	f.ReadAt(old, off) // short beyond the end: zeros
@@ -94,15 +169,15 @@ func (f *diskFile) Sync() error {
 		d.changed.Wait()
 	}
 	d.passes = max(d.passes-1, 0)
-	if d.off {
-		return errOff
+	if err := d.step(); err != nil {
+		return err
 	}
 	delete(d.files, f.Name())
 	return nil
 }
 
-// cut is a power cut: of what was not synced each sector may be on the disk or
-// not. The disk is off until it is on again.
+// cut is a power cut: of what was not synced each sector, and each name, may be
+// on the disk or not. The disk is off until it is on again.
 func (d *disk) cut(r *rand.Rand) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -111,9 +186,6 @@ func (d *disk) cut(r *rand.Rand) error {
 	lost := r.Float64()
 	for path, writes := range d.files {
 		f, err := os.OpenFile(path, os.O_RDWR, 0o644)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // was renamed, hence synced before
-		}
 		if err != nil {
 			return err
 		}
@@ -133,11 +205,22 @@ func (d *disk) cut(r *rand.Rand) error {
 		}
 	}
 	clear(d.files)
+	for k := len(d.names) - 1; k >= 0; k-- {
+		// A later change of a name may rest on an earlier one, so those that are
+		// lost are the last ones.
+		if r.Float64() >= lost {
+			break
+		}
+		if err := d.names[k](); err != nil {
+			return err
+		}
+	}
+	d.names = nil
 	return nil
 }
 
 // kill is the end of the process: what was written stays, of a last write
-// perhaps only the first pages.
+// perhaps only the first pages. A power cut later may still take it away.
 func (d *disk) kill(r *rand.Rand) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -151,9 +234,6 @@ func (d *disk) kill(r *rand.Rand) error {
 			continue
 		}
 		f, err := os.OpenFile(path, os.O_RDWR, 0o644)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
 		if err != nil {
 			return err
 		}
@@ -161,13 +241,14 @@ func (d *disk) kill(r *rand.Rand) error {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
+		// What is not there any more cannot be lost again.
+		d.files[path] = append(writes[:len(writes)-1:len(writes)-1], write{off: last.off, old: last.old[:keep], new: last.new[:keep]})
 	}
-	clear(d.files)
 	return nil
 }
 
 func (d *disk) on() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off, d.held = false, false
+	d.off, d.held, d.last = false, false, 0
 }

@@ -38,7 +38,7 @@ func TestNothingIsAcknowledgedAfterAFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dir, d := t.TempDir(), newDisk()
-				l := openLog(t, dir, Options{OpenFile: d.open})
+				l := openLog(t, dir, d.options())
 				if err := l.wait(l.put(hs(1, 1), ents(1, 1, 1))); err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +76,7 @@ func TestLastGroupIsWrittenAgainWhenTheLogOpens(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		l := openLog(t, dir, Options{OpenFile: d.open})
+		l := openLog(t, dir, d.options())
 		d.hold(true)
 		first := l.put(hs(1, 1), ents(1, 1))
 		synctest.Wait()
@@ -104,7 +104,7 @@ func TestLastGroupIsWrittenAgainWhenTheLogOpens(t *testing.T) {
 		}
 		return nil
 	}
-	w, _, err := Open(dir, Options{OpenFile: d.open})
+	w, _, err := Open(dir, d.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestLastGroupIsWrittenAgainWhenTheLogOpens(t *testing.T) {
 func TestEntriesSeesQueuedOverwrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		l := openLog(t, t.TempDir(), Options{OpenFile: d.open})
+		l := openLog(t, t.TempDir(), d.options())
 		if err := l.wait(l.put(nil, ents(1, 1, 1, 1, 1, 1, 1))); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestEntriesSeesQueuedOverwrites(t *testing.T) {
 
 func TestUnsyncedAppendsAreLostOnKill(t *testing.T) {
 	dir, d := t.TempDir(), newDisk()
-	l := openLog(t, dir, Options{OpenFile: d.open})
+	l := openLog(t, dir, d.options())
 	if err := l.wait(l.put(hs(1, 1), ents(1, 1))); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestUnsyncedAppendsAreLostOnKill(t *testing.T) {
 // What waits while the disk is busy goes out together.
 func TestAppendsThatWaitShareOneSync(t *testing.T) {
 	dir, d := t.TempDir(), newDisk()
-	l := openLog(t, dir, Options{OpenFile: d.open})
+	l := openLog(t, dir, d.options())
 	var syncs atomic.Int32
 	reached, stuck := make(chan struct{}), make(chan struct{})
 	d.onSync = func(string) error {
@@ -384,7 +384,7 @@ func TestLogGoesOnWhileTheNextSegmentCannotBeMade(t *testing.T) {
 func TestCloseGivesUpTheNextSegment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, d := t.TempDir(), newDisk()
-		l := openLog(t, dir, Options{OpenFile: d.open})
+		l := openLog(t, dir, d.options())
 		synctest.Wait()
 		stuck := make(chan struct{})
 		d.onSync = func(path string) error {
@@ -408,7 +408,7 @@ func TestCloseGivesUpTheNextSegment(t *testing.T) {
 		if _, err := l.Entries(1, 2, 1); !errors.Is(err, ErrClosed) {
 			t.Errorf("Entries after Close: %v, want ErrClosed", err)
 		}
-		openLog(t, dir, Options{OpenFile: newDisk().open}).want(large(1, 1, segmentSizeMin*2/3))
+		openLog(t, dir, newDisk().options()).want(large(1, 1, segmentSizeMin*2/3))
 	})
 }
 
@@ -442,9 +442,10 @@ func TestDamageIsFoundWhenReadBack(t *testing.T) {
 	if _, err := f.WriteAt([]byte{'x'}, 500); err != nil {
 		t.Fatal(err)
 	}
+	first := segmentHeader + frameSize(opOpeningSize)
 	var damage *DamageError
-	if _, err := l.Entries(1, 2, 1<<20); !errors.As(err, &damage) || damage.File != f.Name() || damage.Offset != segmentHeader {
-		t.Errorf("Entries: %v, want a DamageError at %d", err, segmentHeader)
+	if _, err := l.Entries(1, 2, 1<<20); !errors.As(err, &damage) || damage.File != f.Name() || damage.Offset != first {
+		t.Errorf("Entries: %v, want a DamageError at %d", err, first)
 	}
 }
 
@@ -454,8 +455,8 @@ func TestAppendsThatCannotBe(t *testing.T) {
 		entries []raft.Entry
 		says    string
 	}{
-		{"a gap behind the log", ents(4, 1), "wal: append entry 4 to a log that ends at 2"},
-		{"index 0", ents(0, 1), "wal: append entry 0 to a log that ends at 2"},
+		{"a gap behind the log", ents(4, 1), "wal: append entry 4 to a log that is behind entry 0 and ends at 2"},
+		{"index 0", ents(0, 1), "wal: append entry 0 to a log that is behind entry 0 and ends at 2"},
 		{"a gap inside", append(ents(3, 1), ents(5, 1)...), "wal: append entry 5 behind entry 3"},
 		{"a gap where the term changes", append(ents(3, 1), ents(5, 2)...), "wal: append entry 5 behind entry 3"},
 	}

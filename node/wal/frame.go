@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/raftlab/raftlab/raft"
 )
@@ -22,9 +23,11 @@ const (
 
 	opState   = 1
 	opEntries = 2
+	opOpening = 3
 
 	opStateSize   = 1 + 8 + 8
 	opEntriesSize = 1 + 8 + 8 + 4
+	opOpeningSize = 1 + 1 + 8 + 8 + 8 + 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -58,12 +61,29 @@ func parseHeader(b []byte, seed uint32, off int64) (header, bool) {
 	return header{length: le.Uint32(b), sum: le.Uint32(b[4:]), number: le.Uint64(b[8:]), durable: le.Uint64(b[16:])}, true
 }
 
+// opening is what the first frame of a segment says: all that has to be known
+// of the segments before it, so that they can be removed.
+type opening struct {
+	restart bool           // all entries before it are dropped: a snapshot that was installed replaces them
+	state   raft.HardState // when the segment begins
+	base    raft.Index     // where the log ends then; the entries that follow are behind it
+	term    raft.Term      // of entry base
+}
+
 // A group is frames that are written together, with one sync.
 type group struct {
-	buf    []byte // the frames; their headers lack what seal fills in
+	buf    []byte // the frames, plain, without what seal fills in
 	frames []queued
-	sync   uint64 // the highest number handed in with them
+	sync   uint64 // the highest number handed in with them, 0 for none
 	any    bool   // something was handed in, be it without content
+
+	stated  bool           // it has a hard state,
+	state   raft.HardState // the last of which is this
+	last    raft.Index     // the last entry's, 0 when it has none
+	term    raft.Term      // of entry last
+	install *install       // to be carried out before the frames are written
+	restart *opening       // of the segment that it begins, because the log starts anew
+	flushed []chan<- error // are told what became of it
 }
 
 // queued says where in a group's buffer a frame is and what entries it has.
@@ -80,7 +100,7 @@ func (g *group) reset() {
 	if cap(g.frames) > 1<<12 {
 		g.frames = nil
 	}
-	*g = group{buf: g.buf[:0], frames: g.frames[:0]}
+	*g = group{buf: g.buf[:0], frames: g.frames[:0], flushed: g.flushed[:0]}
 }
 
 // add appends the frames that carry state and entries and returns the first of
@@ -96,6 +116,10 @@ func (g *group) add(state *raft.HardState, entries []raft.Entry) int {
 		g.buf = append(g.buf, opState)
 		g.buf = le.AppendUint64(g.buf, uint64(state.Term))
 		g.buf = le.AppendUint64(g.buf, uint64(state.Vote))
+		g.stated, g.state = true, *state
+	}
+	if n := len(entries); n > 0 {
+		g.last, g.term = entries[n-1].Index, entries[n-1].Term
 	}
 	for len(entries) > 0 {
 		f := &g.frames[len(g.frames)-1]
@@ -148,41 +172,62 @@ func (g *group) begin() {
 func (g *group) end() {
 	f := &g.frames[len(g.frames)-1]
 	f.body = len(g.buf)
-	n := f.body - f.start - headerSize
-	f.end = f.start + int(frameSize(int64(n)))
+	f.end = f.start + int(frameSize(int64(f.body-f.start-headerSize)))
 	g.buf = append(g.buf, blankHeader[:f.end-f.body]...)
-	g.buf[f.end-1] = frameEnd
-	binary.LittleEndian.PutUint32(g.buf[f.start:], uint32(n))
 }
 
-// seal fills in what is known only when the group is about to be written at
-// off: durable is the number of the frame before its first.
-func (g *group) seal(durable uint64, seed uint32, off int64) {
+// addOpening appends a frame with o.
+func (g *group) addOpening(o opening) {
 	le := binary.LittleEndian
+	g.begin()
+	restart := byte(0)
+	if o.restart {
+		restart = 1
+	}
+	g.buf = append(g.buf, opOpening, restart)
+	g.buf = le.AppendUint64(g.buf, uint64(o.state.Term))
+	g.buf = le.AppendUint64(g.buf, uint64(o.state.Vote))
+	g.buf = le.AppendUint64(g.buf, uint64(o.base))
+	g.buf = le.AppendUint64(g.buf, uint64(o.term))
+	g.end()
+}
+
+// seal appends to dst the frames as they go to the disk, at off of segment s,
+// whose mask is m. The first is frame number; durable is the number of the last
+// frame of the groups before.
+func (g *group) seal(dst []byte, s *segment, m *mask, off int64, number, durable uint64) []byte {
+	le := binary.LittleEndian
+	from := len(dst)
+	dst = slices.Grow(dst, len(g.buf))[:from+len(g.buf)]
+	m.apply(dst[from:], g.buf, off)
 	for i := range g.frames {
 		f := &g.frames[i]
-		b := g.buf[f.start:f.end]
+		b := dst[from+f.start : from+f.end]
+		b[len(b)-1] = frameEnd
+		le.PutUint32(b, uint32(f.body-f.start-headerSize))
 		le.PutUint32(b[4:], sum(b[headerSize:]))
-		le.PutUint64(b[8:], durable+1+uint64(i))
+		le.PutUint64(b[8:], number+uint64(i))
 		le.PutUint64(b[16:], durable)
-		le.PutUint32(b[24:], headerSum(b, seed, off+int64(f.start)))
+		le.PutUint32(b[24:], headerSum(b, s.seed, off+int64(f.start)))
 		le.PutUint32(b[28:], frameMagic)
 	}
+	return dst
 }
 
 // A body is what is left to read of a frame's body. It yields the run of
 // entries it stands in, entry by entry.
 type body struct {
-	b     []byte
-	is    byte           // what next read: opState or opEntries
-	state raft.HardState // when it is a hard state
-	entry raft.Entry     // when it is an entry; Data aliases b
-	left  uint32         // entries left in the run
-	index raft.Index     // of the next of them
-	term  raft.Term
+	b       []byte
+	is      byte           // what next read: opState, opEntries or opOpening
+	state   raft.HardState // when it is a hard state
+	opening opening        // when it is one
+	entry   raft.Entry     // when it is an entry; Data aliases b
+	left    uint32         // entries left in the run
+	index   raft.Index     // of the next of them
+	term    raft.Term
 }
 
-// next reads one hard state or one entry. It returns false at the end, and an
+// next reads one hard state, one opening or one entry. It returns false at the end, and an
 // error when the body makes no sense.
 func (r *body) next() (bool, error) {
 	le := binary.LittleEndian
@@ -192,8 +237,15 @@ func (r *body) next() (bool, error) {
 		}
 		switch op := r.b[0]; {
 		case op == opState && len(r.b) >= opStateSize:
-			r.is, r.state = opState, raft.HardState{Term: raft.Term(le.Uint64(r.b[1:])), Vote: raft.NodeID(le.Uint64(r.b[9:]))}
+			r.is, r.state = opState, readState(r.b[1:])
 			r.b = r.b[opStateSize:]
+			return true, nil
+		case op == opOpening && len(r.b) >= opOpeningSize && r.b[1] <= 1:
+			r.is, r.opening = opOpening, opening{
+				restart: r.b[1] == 1, state: readState(r.b[2:]),
+				base: raft.Index(le.Uint64(r.b[18:])), term: raft.Term(le.Uint64(r.b[26:])),
+			}
+			r.b = r.b[opOpeningSize:]
 			return true, nil
 		case op == opEntries && len(r.b) >= opEntriesSize:
 			r.index, r.term = raft.Index(le.Uint64(r.b[1:])), raft.Term(le.Uint64(r.b[9:]))
@@ -202,7 +254,7 @@ func (r *body) next() (bool, error) {
 			if r.index == 0 || r.index+raft.Index(r.left) < r.index {
 				return false, fmt.Errorf("%d entries from index %d on", r.left, r.index)
 			}
-		case op == opState || op == opEntries:
+		case op == opState || op == opEntries || op == opOpening:
 			return false, fmt.Errorf("it ends inside record type %d", op)
 		default:
 			return false, fmt.Errorf("unknown record type %d", op)
@@ -224,4 +276,9 @@ func (r *body) next() (bool, error) {
 	r.index++
 	r.left--
 	return true, nil
+}
+
+func readState(b []byte) raft.HardState {
+	le := binary.LittleEndian
+	return raft.HardState{Term: raft.Term(le.Uint64(b)), Vote: raft.NodeID(le.Uint64(b[8:]))}
 }

@@ -10,28 +10,36 @@ import (
 )
 
 // FuzzRecover opens a log whose only segment has arbitrary bytes behind its
-// header, or with sealed set one frame whose body they are. It never panics and
-// never makes anything up: what it repairs, it finds the same way again.
+// header, or with sealed set a frame that begins it and one whose body they are.
+// It never panics and never makes anything up: what it repairs, it finds the
+// same way again.
 func FuzzRecover(f *testing.F) {
 	s := makeSample(f, [][]put{{{hs(1, 1), ents(1, 1, 1)}}, {{nil, ents(2, 2)}, {hs(3, 0), ents(3, 3)}}})
 	file := s.files[0][segmentHeader:]
 	head := s.files[0][:segmentHeader]
-	f.Add(false, file)
-	f.Add(false, file[:s.frames[1].start])
-	for _, frame := range s.frames {
+	var seg segment
+	seg.salted(head[24:32])
+	mask := newMask(seg.salt)
+	f.Add(false, false, file)
+	f.Add(false, false, file[:s.frames[2].start])
+	for i, frame := range s.frames {
 		b := s.files[0][frame.start:frame.end]
-		f.Add(true, b[headerSize:][:binary.LittleEndian.Uint32(b)])
+		plain := make([]byte, binary.LittleEndian.Uint32(b))
+		mask.apply(plain, b[headerSize:][:len(plain)], frame.start+headerSize)
+		f.Add(true, i == 0, plain)
 	}
-	f.Add(true, []byte{opEntries, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x80})
+	f.Add(true, false, []byte{opEntries, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x80})
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, sealed bool, b []byte) {
+	f.Fuzz(func(t *testing.T, sealed, first bool, b []byte) {
 		if sealed {
 			var g group
+			if !first {
+				g.addOpening(opening{})
+			}
 			g.begin()
 			g.buf = append(g.buf, b...)
 			g.end()
-			g.seal(0, seedOf(head), segmentHeader)
-			b = g.buf
+			b = g.seal(nil, &seg, mask, segmentHeader, 1, 0)
 		}
 		dir, err := os.MkdirTemp(dir, "")
 		if err != nil {
@@ -50,9 +58,9 @@ func FuzzRecover(f *testing.F) {
 		if raft.Index(len(log)) != r.LastIndex {
 			t.Fatalf("%d entries in a log that ends at %d", len(log), r.LastIndex)
 		}
-		m := model{state: r.HardState, entries: log}
+		m := modelOf(r, log)
 		for range 2 {
-			w, found, err := Open(dir, Options{OpenFile: newDisk().open})
+			w, found, err := Open(dir, newDisk().options())
 			if err != nil {
 				t.Fatalf("Read takes what Open refuses: %v", err)
 			}
@@ -66,9 +74,6 @@ func FuzzRecover(f *testing.F) {
 		}
 	})
 }
-
-// seedOf returns the seed in a segment's header.
-func seedOf(head []byte) uint32 { return sum(head[24:32]) }
 
 // FuzzBody reads arbitrary bytes as a frame's body. What it yields lies in them,
 // and the reading ends.

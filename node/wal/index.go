@@ -24,7 +24,7 @@ const stride = 16 << 10
 // next point's first, in order and without one that was dropped later.
 type index struct {
 	points []point
-	next   raft.Index // the last entry's index + 1; 0 stands for 1
+	next   raft.Index // the last entry's index + 1, or where the next is to be; 0 stands for 1
 }
 
 type point struct {
@@ -44,6 +44,12 @@ func (x *index) add(first, next raft.Index, at place) {
 		x.points = append(x.points, point{first: first, at: at})
 	}
 	x.next = next
+}
+
+// drop forgets the frames of the segments before this one.
+func (x *index) drop(segment uint32) {
+	n := sort.Search(len(x.points), func(k int) bool { return x.points[k].at.segment() >= segment })
+	x.points = append([]point(nil), x.points[n:]...)
 }
 
 // search returns the number of points whose first is below i.

@@ -14,6 +14,7 @@ type reader struct {
 
 	mu     sync.Mutex
 	shutBy error  // why nothing is read any more
+	gone   uint32 // segments up to this number are dropped
 	number uint32 // of the segment that win looks at, 0 for none
 	final  int64  // the segment's when it was last looked at
 	win    window
@@ -50,6 +51,9 @@ func (r *reader) look(s segment) error {
 	if r.shutBy != nil {
 		return r.shutBy
 	}
+	if s.number <= r.gone {
+		return ErrDropped
+	}
 	if r.number != s.number {
 		r.close()
 		f, err := r.open(s.path, os.O_RDONLY)
@@ -57,7 +61,7 @@ func (r *reader) look(s segment) error {
 			return fmt.Errorf("read log: %w", err)
 		}
 		r.number, r.win.step = s.number, 64<<10
-		r.win.reset(f, s.path)
+		r.win.reset(f, s.path, newMask(s.salt))
 	}
 	r.win.keep(r.final)
 	r.final = s.final
@@ -68,6 +72,17 @@ func (r *reader) close() {
 	if r.number != 0 {
 		r.number = 0
 		r.win.file.Close() // read only: nothing can be lost
+	}
+}
+
+// forget closes segment number, and opens none up to it any more: an open file
+// cannot be removed on every system.
+func (r *reader) forget(number uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone = max(r.gone, number)
+	if r.number <= r.gone {
+		r.close()
 	}
 }
 
@@ -103,7 +118,7 @@ func (r *reader) frame(s segment, off int64) ([]byte, int64, error) {
 	if int64(len(b)) < size || sum(b[headerSize:]) != h.sum {
 		return damaged(fmt.Sprintf("the checksum of frame %d is wrong, it was right before", h.number))
 	}
-	return b[headerSize:][:h.length], size, nil
+	return r.win.unmask(b[headerSize:][:h.length], off+headerSize), size, nil
 }
 
 // take appends to out the entries lo ≤ i < hi of a body, as many as fit into
@@ -119,7 +134,7 @@ func take(out []raft.Entry, b []byte, lo, hi raft.Index, budget int) ([]raft.Ent
 		if !more || r.is == opEntries && r.entry.Index >= hi {
 			break
 		}
-		if r.is == opState || r.entry.Index < lo {
+		if r.is != opEntries || r.entry.Index < lo {
 			continue
 		}
 		n := len(r.entry.Data)
@@ -149,7 +164,8 @@ const scanBytes = 1 << 20
 
 // Scan calls f with the entries lo ≤ index < hi of the log in dir, in order,
 // and a few at a time: a log of any size is read once, and never held as a
-// whole. It takes no lock and changes nothing: it is for the log of a node that
+// whole. What it returns says where the log begins, behind Base, and which
+// snapshot stands for what was before. It takes no lock and changes nothing: it is for the log of a node that
 // is dead or stopped, which may have its log open. A torn tail is left out;
 // damage is a *[DamageError]. Without a log in dir, all is zero. An error of f
 // ends it, and is returned.
@@ -160,7 +176,7 @@ func Scan(dir string, lo, hi raft.Index, f func([]raft.Entry) error) (raft.Resto
 	}
 	r := reader{open: openFile}
 	defer r.close()
-	for lo = max(lo, 1); ; {
+	for lo = max(lo, m.restored.Base+1); ; {
 		page, err := m.read(&r, lo, hi, scanBytes)
 		if err != nil || len(page) == 0 {
 			return m.restored, err
@@ -175,10 +191,10 @@ func Scan(dir string, lo, hi raft.Index, f func([]raft.Entry) error) (raft.Resto
 // read returns the entries lo ≤ index < hi, as many as fit into maxBytes of
 // Data beside the first.
 func (m *image) read(r *reader, lo, hi raft.Index, maxBytes int) (out []raft.Entry, err error) {
-	lo, hi = max(lo, 1), min(hi, m.restored.LastIndex+1)
+	hi = min(hi, m.restored.LastIndex+1)
 	for budget := max(maxBytes, 0); lo < hi && budget >= 0; {
 		at, limit := m.index.find(lo)
-		out, budget, err = r.entries(out, m.segments[at.segment()-1], at.offset(), lo, min(hi, limit), budget)
+		out, budget, err = r.entries(out, m.segments[at.segment()-m.segments[0].number], at.offset(), lo, min(hi, limit), budget)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ const (
 type found struct {
 	verdict
 	header        // of a whole frame
-	body   []byte // of a whole frame; valid until the window moves
+	body   []byte // of a whole frame; valid until the next is looked at
 	reason string // what is damaged
 }
 
@@ -56,7 +57,7 @@ func examine(w *window, s *segment, off int64) (found, error) {
 	case int64(len(b)) < size:
 		return found{verdict: torn}, nil
 	case sum(b[headerSize:]) == h.sum:
-		return found{verdict: whole, header: h, body: b[headerSize:][:h.length]}, nil
+		return found{verdict: whole, header: h, body: w.unmask(b[headerSize:][:h.length], off+headerSize)}, nil
 	case b[size-1] == 0 || hasBlankSector(b, off):
 		return found{verdict: torn}, nil
 	}
@@ -86,15 +87,21 @@ func isZero(b []byte) bool {
 
 // image is what a directory holds, as recovery reads it.
 type image struct {
-	segments []segment
+	segments []segment // the oldest first, without a gap in the numbers
 	restored raft.Restored
 	index    index
 	frame    uint64 // number of the last frame
+	first    uint32 // number of the segment that the log begins with
 
 	tail  int   // position in segments of the one that the last frame is in
 	end   int64 // where the next frame goes in it
 	group int64 // where the last group begins in it
 	cut   []stretch
+
+	kept    []snapshotName // the snapshots to be kept, the oldest first; the newest is whole
+	surplus []string       // paths of other snapshots
+	restart bool           // the log is to start anew behind the snapshot
+	remarks []string       // what else is worth saying
 }
 
 // stretch is a part of a segment that belongs to a write that did not complete.
@@ -109,6 +116,10 @@ func load(dir string, open OpenFile) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
+	snapshots, _, err := listSnapshots(dir)
+	if err != nil {
+		return nil, err
+	}
 	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}, open: open}
 	defer l.close()
 	for _, n := range numbers {
@@ -116,10 +127,19 @@ func load(dir string, open OpenFile) (*image, error) {
 			return nil, err
 		}
 	}
-	if len(numbers) > 0 {
+	switch {
+	case len(numbers) > 0:
 		if err := l.read(); err != nil {
 			return nil, err
 		}
+		if l.headless != nil {
+			return nil, l.headless
+		}
+	case len(snapshots) > 0:
+		return nil, &DamageError{File: segmentPath(dir, 1), Reason: "the file is missing, and a snapshot is there"}
+	}
+	if err := l.reconcile(snapshots); err != nil {
+		return nil, err
 	}
 	return l.image, nil
 }
@@ -130,6 +150,10 @@ type loader struct {
 	open OpenFile
 	path string // of the segment that win looks at, "" for none
 	win  window
+
+	// headless, unless nil, is where the first segment overwrites what was before it.
+	// That is no log to begin with, but a later segment may be.
+	headless *DamageError
 }
 
 // add takes in a segment's header.
@@ -139,26 +163,28 @@ func (l *loader) add(dir string, number uint32) error {
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	if err := l.look(path, info.Size()); err != nil {
-		return err
+	f, err := l.open(path, os.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
 	}
-	s, err := loadSegment(path, number, l.win.file, info.Size())
+	defer f.Close() // read only: nothing can be lost
+	s, err := loadSegment(path, number, f, info.Size())
 	l.segments = append(l.segments, s)
 	return err
 }
 
 // look points the window at a segment.
-func (l *loader) look(path string, size int64) error {
-	if l.path == path {
+func (l *loader) look(s *segment) error {
+	if l.path == s.path {
 		return nil
 	}
 	l.close()
-	f, err := l.open(path, os.O_RDONLY)
+	f, err := l.open(s.path, os.O_RDONLY)
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	l.path, l.win.step = path, int(min(size, zeroStep))
-	l.win.reset(f, path)
+	l.path, l.win.step = s.path, int(min(s.size, zeroStep))
+	l.win.reset(f, s.path, newMask(s.salt))
 	return nil
 }
 
@@ -180,9 +206,13 @@ func (l *loader) read() error {
 			at, off = at+1, segmentHeader
 			f, err = l.step(at, off)
 		}
+		first := &l.segments[0]
 		switch {
 		case err != nil:
 			return err
+		case f.verdict != damaged && f.verdict != whole && !first.opened && first.number > 1:
+			return &DamageError{File: first.path, Offset: segmentHeader,
+				Reason: "its first frame is missing or incomplete, but the segments before it were removed because of it"}
 		case f.verdict == damaged:
 			return &DamageError{File: l.segments[at].path, Offset: off, Reason: f.reason}
 		case f.verdict == blank:
@@ -196,12 +226,15 @@ func (l *loader) read() error {
 // step takes in the frame at off of the segment at position at, if it is whole.
 func (l *loader) step(at int, off int64) (found, error) {
 	s := &l.segments[at]
-	if err := l.look(s.path, s.size); err != nil {
+	if err := l.look(s); err != nil {
 		return found{}, err
 	}
 	f, err := examine(&l.win, s, off)
 	if err != nil || f.verdict != whole {
 		return f, err
+	}
+	if s == &l.segments[0] && off == segmentHeader && s.number > 1 && f.number > 0 {
+		l.frame = f.number - 1 // the frames before it were in segments that are removed
 	}
 	if f.number != l.frame+1 {
 		return f, &DamageError{File: l.segments[l.tail].path, Offset: l.end,
@@ -211,7 +244,12 @@ func (l *loader) step(at int, off int64) (found, error) {
 	if f.durable > l.frame || at != l.tail && f.durable != l.frame {
 		return f, &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d says that frame %d was the last durable one", f.number, f.durable)}
 	}
-	if err := l.apply(f.body, placeOf(s.number, off)); err != nil {
+	if off == segmentHeader {
+		err = l.begin(f.body, s)
+	} else {
+		err = l.apply(f.body, s, off)
+	}
+	if err != nil {
 		return f, &DamageError{File: s.path, Offset: off, Reason: fmt.Sprintf("frame %d makes no sense: %v", f.number, err)}
 	}
 	if f.durable == l.frame {
@@ -222,8 +260,44 @@ func (l *loader) step(at int, off int64) (found, error) {
 	return f, nil
 }
 
-// apply takes in a frame's body.
-func (l *loader) apply(b []byte, at place) error {
+// begin takes in the first frame of segment s.
+func (l *loader) begin(b []byte, s *segment) error {
+	r, log := body{b: b}, &l.restored
+	if more, err := r.next(); err != nil || !more || r.is != opOpening {
+		return cmp.Or(err, errors.New("it does not say how the segment begins"))
+	}
+	o := r.opening
+	if more, err := r.next(); err != nil || more {
+		return cmp.Or(err, errors.New("it says more than how the segment begins"))
+	}
+	first := s == &l.segments[0]
+	if o.base+1 == 0 {
+		return fmt.Errorf("it begins behind entry %d", o.base)
+	}
+	if !first && o.state != log.HardState {
+		return fmt.Errorf("it begins with term %d and vote %v, the log before has term %d and vote %v", o.state.Term, o.state.Vote, log.HardState.Term, log.HardState.Vote)
+	}
+	if !first && !o.restart && (o.base != log.LastIndex || o.term != lastTerm(log)) {
+		return fmt.Errorf("it begins behind entry %d of term %d, the log before ends at entry %d of term %d", o.base, o.term, log.LastIndex, lastTerm(log))
+	}
+	if first || o.restart || l.headless != nil {
+		*log = raft.Restored{HardState: o.state, Base: o.base, BaseTerm: o.term, LastIndex: o.base}
+		l.index, l.headless, l.first = index{next: o.base + 1}, nil, s.number
+	}
+	s.opened, s.restart, s.base = true, o.restart, o.base
+	return nil
+}
+
+// lastTerm is the term of the log's last entry.
+func lastTerm(log *raft.Restored) raft.Term {
+	if n := len(log.Runs); n > 0 {
+		return log.Runs[n-1].Term
+	}
+	return log.BaseTerm
+}
+
+// apply takes in the body of a frame at off of segment s.
+func (l *loader) apply(b []byte, s *segment, off int64) error {
 	r := body{b: b}
 	log := &l.restored
 	var first raft.Index
@@ -235,6 +309,9 @@ func (l *loader) apply(b []byte, at place) error {
 		if !more {
 			break
 		}
+		if r.is == opOpening {
+			return errors.New("it says how a segment begins")
+		}
 		if r.is == opState {
 			log.HardState = r.state
 			continue
@@ -245,17 +322,33 @@ func (l *loader) apply(b []byte, at place) error {
 		}
 		if first == 0 {
 			first = i
+			if i <= log.Base {
+				// What it follows was in a segment that is removed, and so this one was
+				// to be.
+				log.Base, log.BaseTerm = i-1, 0
+				l.headless = &DamageError{File: s.path, Offset: off,
+					Reason: fmt.Sprintf("entry %d follows one that is not there, as this segment is the first", i)}
+			}
 			for n := len(log.Runs); n > 0 && log.Runs[n-1].First >= i; n-- {
 				log.Runs = log.Runs[:n-1]
+			}
+			for n := len(log.Configs); n > 0 && log.Configs[n-1].Index >= i; n-- {
+				log.Configs = log.Configs[:n-1]
 			}
 		}
 		if n := len(log.Runs); n == 0 || log.Runs[n-1].Term != r.entry.Term {
 			log.Runs = append(log.Runs, raft.TermRun{First: i, Term: r.entry.Term})
 		}
+		if r.entry.Kind == raft.EntryConfig {
+			e := r.entry
+			e.Data = bytes.Clone(e.Data)
+			log.Configs = append(log.Configs, e)
+		}
 		log.LastIndex = i
 	}
 	if first != 0 {
-		l.index.add(first, log.LastIndex+1, at)
+		s.wrote(first)
+		l.index.add(first, log.LastIndex+1, placeOf(s.number, off))
 	}
 	return nil
 }
@@ -291,7 +384,7 @@ func (l *loader) settle(at int, off int64) error {
 // missing was durable, 0 if there is none.
 func (l *loader) sweep(at int, from int64, missing uint64) (end int64, proof uint64, err error) {
 	s := &l.segments[at]
-	if err := l.look(s.path, s.size); err != nil {
+	if err := l.look(s); err != nil {
 		return 0, 0, err
 	}
 	end = from
@@ -324,7 +417,7 @@ func (m *image) notes() []string {
 		notes = append(notes, fmt.Sprintf("cut a torn tail of %d bytes at offset %d of %s: a write that was interrupted before it was acknowledged, as far as the disk can tell",
 			c.to-c.from, c.from, filepath.Base(m.segments[c.segment].path)))
 	}
-	return notes
+	return append(notes, m.remarks...)
 }
 
 // repair makes the disk be what load took it for.
@@ -354,7 +447,7 @@ func (m *image) rewrite(c stretch, open OpenFile, zero bool) error {
 	}
 	err = func() error {
 		w := window{step: int(min(c.to-c.from, zeroStep))}
-		w.reset(f, path)
+		w.reset(f, path, nil)
 		for off := c.from; off < c.to; {
 			b := zeros[:min(c.to-off, zeroStep)]
 			if !zero {

@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/raftlab/raftlab/raft"
 )
 
 const (
-	version       = 1
+	version       = 2
 	segmentMagic  = "raftwal\n"
 	segmentHeader = 64
 
@@ -41,9 +43,22 @@ var zeros [zeroStep]byte
 type segment struct {
 	number uint32
 	path   string
+	salt   uint64
 	seed   uint32 // of its frames' header checksums, made from the salt
 	size   int64  // of the file
 	final  int64  // what is before this offset does not change any more
+
+	opened  bool       // its first frame is durable, and says the following
+	restart bool       // the log started anew with it
+	base    raft.Index // where the log ended before
+	lowest  raft.Index // the lowest index of its entries; 0 when it has none
+}
+
+// wrote notes that entries from first on are in the segment.
+func (s *segment) wrote(first raft.Index) {
+	if s.lowest == 0 || first < s.lowest {
+		s.lowest = first
+	}
 }
 
 func segmentPath(dir string, number uint32) string {
@@ -73,9 +88,9 @@ func listSegments(dir string) (numbers []uint32, unfinished []string, err error)
 		numbers = append(numbers, uint32(n))
 	}
 	slices.Sort(numbers)
-	for i, n := range numbers {
-		if want := uint32(i + 1); n != want {
-			return nil, nil, &DamageError{File: segmentPath(dir, want), Reason: "the file is missing, and later segments are there"}
+	for i := range numbers {
+		if want := numbers[0] + uint32(i); numbers[i] != want {
+			return nil, nil, &DamageError{File: segmentPath(dir, want), Reason: "the file is missing, and segments before and after it are there"}
 		}
 	}
 	return numbers, unfinished, nil
@@ -83,7 +98,7 @@ func listSegments(dir string) (numbers []uint32, unfinished []string, err error)
 
 // createSegment makes a segment of size bytes, all zeros behind its header, and
 // returns when it is durable. It gives up with errStopped when stop is closed.
-func createSegment(dir string, number uint32, size int64, open OpenFile, stop <-chan struct{}) (segment, error) {
+func createSegment(dir string, number uint32, size int64, opts *Options, stop <-chan struct{}) (segment, error) {
 	s := segment{number: number, path: segmentPath(dir, number), size: max(size, segmentHeader)}
 	var head [segmentHeader]byte
 	le := binary.LittleEndian
@@ -93,11 +108,11 @@ func createSegment(dir string, number uint32, size int64, open OpenFile, stop <-
 	le.PutUint64(head[16:], uint64(number))
 	rand.Read(head[24:32])
 	le.PutUint32(head[56:], sum(head[16:56]))
-	s.seed = sum(head[24:32])
+	s.salted(head[24:32])
 
 	fresh := s.path + newSuffix
 	err := func() error {
-		f, err := open(fresh, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+		f, err := opts.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 		if err != nil {
 			return err
 		}
@@ -105,13 +120,13 @@ func createSegment(dir string, number uint32, size int64, open OpenFile, stop <-
 		return errors.Join(err, f.Close())
 	}()
 	if err == nil {
-		err = os.Rename(fresh, s.path)
+		err = opts.names.rename(fresh, s.path)
 	}
 	if err != nil {
-		os.Remove(fresh) // it has nothing in it; Open removes it if this does not
+		opts.names.remove(fresh) // it has nothing in it; Open removes it if this does not
 		return segment{}, fmt.Errorf("make log segment %s: %w", s.path, err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := opts.names.syncDir(dir); err != nil {
 		return segment{}, fmt.Errorf("make log segment %s: %w", s.path, err)
 	}
 	return s, nil
@@ -168,7 +183,7 @@ func loadSegment(path string, number uint32, f File, size int64) (segment, error
 		return damaged(0, "the file does not start as a log segment does")
 	}
 	if v := le.Uint32(head[8:]); v != version {
-		return segment{}, &VersionError{File: s.path, Version: v}
+		return segment{}, &VersionError{File: s.path, Version: v, Reads: version}
 	}
 	if le.Uint32(head[56:]) != sum(head[16:56]) || le.Uint32(head[60:]) != 0 {
 		return damaged(16, "the segment header's checksum is wrong")
@@ -176,6 +191,11 @@ func loadSegment(path string, number uint32, f File, size int64) (segment, error
 	if n := le.Uint64(head[16:]); n != uint64(number) {
 		return damaged(16, fmt.Sprintf("the segment is number %d by its header", n))
 	}
-	s.seed = sum(head[24:32])
+	s.salted(head[24:32])
 	return s, nil
+}
+
+// salted takes in the salt of the header.
+func (s *segment) salted(salt []byte) {
+	s.salt, s.seed = binary.LittleEndian.Uint64(salt), sum(salt)
 }

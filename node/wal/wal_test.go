@@ -52,6 +52,14 @@ type testLog struct {
 
 func openLog(t testing.TB, dir string, opts Options) *testLog {
 	t.Helper()
+	l, err := tryOpen(t, dir, opts)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return l
+}
+
+func tryOpen(t testing.TB, dir string, opts Options) (*testLog, error) {
 	l := &testLog{t: t}
 	l.cond = sync.NewCond(&l.mu)
 	opts.OnDurable = func(sync uint64, err error) {
@@ -66,16 +74,16 @@ func openLog(t testing.TB, dir string, opts Options) *testLog {
 	}
 	var err error
 	if l.WAL, l.found, err = Open(dir, opts); err != nil {
-		t.Fatalf("Open: %v", err)
+		return nil, err
 	}
 	t.Cleanup(func() { l.WAL.Close() })
-	return l
+	return l, nil
 }
 
 // put appends and returns the number to wait for.
 func (l *testLog) put(state *raft.HardState, entries []raft.Entry) uint64 {
 	l.sync++
-	l.Append(l.sync, state, entries)
+	l.Append(l.sync, nil, state, entries)
 	return l.sync
 }
 
@@ -199,14 +207,14 @@ func TestOtherFormatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[8] = 2
+	b[8] = 1
 	sealVersion(b)
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = Open(dir, Options{})
 	var other *VersionError
-	if !errors.As(err, &other) || !strings.HasSuffix(err.Error(), "00000001.wal is of format 2, this program reads format 1") {
+	if !errors.As(err, &other) || !strings.HasSuffix(err.Error(), "00000001.wal is of format 1, this program reads format 2") {
 		t.Errorf("Open: %v, want a VersionError", err)
 	}
 }

@@ -8,16 +8,28 @@ import (
 
 // window reads a segment through a buffer that slides over it.
 type window struct {
-	file File
-	path string
-	step int // how much to read at least
-	buf  []byte
-	off  int64 // of buf[0] in the file
+	file  File
+	path  string
+	mask  *mask // of the segment; nil when only raw bytes are asked for
+	step  int   // how much to read at least
+	buf   []byte
+	off   int64 // of buf[0] in the file
+	plain []byte
 }
 
 // reset makes the window look at f, with nothing read.
-func (w *window) reset(f File, path string) {
-	w.file, w.path, w.buf, w.off = f, path, w.buf[:0], 0
+func (w *window) reset(f File, path string, m *mask) {
+	w.file, w.path, w.mask, w.buf, w.off = f, path, m, w.buf[:0], 0
+}
+
+// unmask returns what b, from off on, says. It is valid until the next call.
+func (w *window) unmask(b []byte, off int64) []byte {
+	if cap(w.plain) < len(b) {
+		w.plain = make([]byte, len(b), max(len(b), w.step))
+	}
+	plain := w.plain[:len(b)]
+	w.mask.apply(plain, b, off)
+	return plain
 }
 
 // keep forgets what was read from end on.
