@@ -505,9 +505,9 @@ func (m *model) confirm(line string) {
 	case "down":
 		m.ui.textTitle = "This stops the lab and all its nodes, for everyone who watches it."
 	case "remove":
-		m.ui.textTitle = "They leave the cluster: once it has decided so, their processes end and their data is deleted."
+		m.ui.textTitle = "This takes nodes out of the cluster: once it has decided so, each one's process ends and its data is deleted."
 	case "members":
-		m.ui.textTitle = "Nodes not named leave the cluster: once it has decided so, their processes end and their data is deleted."
+		m.ui.textTitle = "Nodes that are not named leave the cluster: once it has decided so, each one's process ends and its data is deleted."
 	default:
 		m.ui.textTitle = "This deletes what the nodes have on disk: entries only they stored are gone."
 	}

@@ -76,7 +76,6 @@ func TestOnATerminal(t *testing.T) {
 	term("send-keys", "-l", "cart 1")
 	term("send-keys", "Enter")
 	await("a committed write", shows("cart"))
-	term("send-keys", "Escape")
 	term("send-keys", "x") // the leader: it was picked at the start
 	await("the dead leader and its successor", func(s string) bool {
 		return shows("DEAD -9", "(you: raftlab kill")(s) && strings.Contains(s, "LEADER ")
@@ -89,6 +88,21 @@ func TestOnATerminal(t *testing.T) {
 	await("three columns", shows("CLUSTER", "SEQUENCE"))
 	term("send-keys", "r")
 	await("all nodes again", shows("all 3 nodes follow"))
+	term("send-keys", "a")
+	await("the next number", shows(": add 4"))
+	term("send-keys", "Enter")
+	await("both configurations, and the new voter", shows("C_old", "C_new", "decides alone", "S4 follower", "all 4 nodes follow"))
+	term("send-keys", "4")
+	term("send-keys", "l")
+	await("the new leader", shows("S4 LEADER", "all 4 nodes follow"))
+	term("send-keys", "n")
+	await("its snapshot", shows("[snap", "snapshot of 1-"))
+	term("send-keys", "d")
+	await("the question", shows("SURE?", "raftlab remove 4", "its data is deleted"))
+	term("send-keys", "y")
+	await("three nodes, one of them the leader, and the next one picked", func(s string) bool {
+		return shows("3 nodes", "all 3 nodes follow", "S4 removed", "> S3 ")(s) && !strings.Contains(s, "S4 LEADER")
+	})
 	term("send-keys", "q")
 	await("the farewell on a sane terminal", func(s string) bool {
 		return shows("lab default runs on.", "icanon")(s) && !strings.Contains(s, "-icanon")
