@@ -10,6 +10,7 @@ import (
 
 	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/netlab/cond"
+	"github.com/raftlab/raftlab/raft"
 	"github.com/urfave/cli/v2"
 )
 
@@ -84,6 +85,9 @@ func completeWords(ctx context.Context, lab string, words []string) []candidate 
 	switch {
 	case pending != nil:
 		out = flagValues(pending)
+		if _, list := pending.(*cli.StringSliceFlag); list {
+			out = listed(out, last)
+		}
 	case strings.HasPrefix(last, "-") && v != nil:
 		out = flagNames(flags)
 	case level != nil:
@@ -128,7 +132,15 @@ func flagValues(f cli.Flag) []candidate {
 	case "profile":
 		return words(netlab.ProfileLAN, netlab.ProfileClassroom)
 	case "read":
-		return words("log", "stale")
+		return reads
+	case "kind":
+		return words(eventKinds...)
+	case "unsafe":
+		var out []candidate
+		for _, r := range raft.UnsafeRules() {
+			out = append(out, candidate{r.Name, r.Breaks})
+		}
+		return append(out, candidate{"help", "list them all"})
 	case "motion":
 		return words("full", "less", "none")
 	case "lab":
@@ -137,6 +149,18 @@ func flagValues(f cli.Flag) []candidate {
 		return nodeCandidates(nil)
 	}
 	return nil
+}
+
+// listed are the candidates for the last name of a list with commas.
+func listed(all []candidate, last string) []candidate {
+	before := last[:strings.LastIndexByte(last, ',')+1]
+	var out []candidate
+	for _, c := range all {
+		if !slices.Contains(strings.Split(before, ","), c.word) {
+			out = append(out, candidate{before + c.word, c.about})
+		}
+	}
+	return out
 }
 
 func labNames() []candidate {
@@ -160,6 +184,8 @@ func argValues(ctx context.Context, lab string, kind word, before []string) []ca
 	switch kind {
 	case wordNode:
 		return nodeCandidates(askStatus(ctx, lab))
+	case wordNewNode:
+		return newNodeCandidates(askStatus(ctx, lab), before)
 	case wordSide:
 		return append(nodeCandidates(askStatus(ctx, lab)), candidate{"/", "the next side"})
 	case wordLink:
@@ -208,8 +234,32 @@ func nodeCandidates(s *netlab.Status) []candidate {
 		}
 	}
 	return append(out,
-		candidate{netlab.WordLeader, "who leads now"}, candidate{netlab.WordFollowers, "all others"},
+		candidate{netlab.WordLeader, "who leads now"}, candidate{netlab.WordFollowers, "all other voters"}, candidate{netlab.WordLearners, "those without a vote"},
 		candidate{netlab.WordDead, "those whose process has ended"}, candidate{netlab.WordRandom, "any node"}, candidate{netlab.WordAll, "every node"})
+}
+
+// newNodeCandidates are the numbers of nodes that could be added: learners,
+// who would become voters, and the lowest that are free.
+func newNodeCandidates(s *netlab.Status, before []string) []candidate {
+	if s == nil {
+		return nil
+	}
+	var out []candidate
+	taken := make(map[int]bool)
+	for _, n := range s.Nodes {
+		taken[n.ID] = true
+		if slices.Contains(s.Config.Learners, n.ID) {
+			out = append(out, candidate{strconv.Itoa(n.ID), "a learner: it would vote"})
+		}
+	}
+	free := 0
+	for id := 1; id <= netlab.NodesMax && free < 3; id++ {
+		if !taken[id] {
+			out = append(out, candidate{strconv.Itoa(id), "a new node"})
+			free++
+		}
+	}
+	return slices.DeleteFunc(out, func(c candidate) bool { return slices.Contains(before, c.word) })
 }
 
 // askLab runs ask with a client of the running lab; an error, also of ask,

@@ -19,18 +19,26 @@ func eventsVerb() *verb {
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C"},
 			&cli.DurationFlag{Name: "since", Usage: "`D` only those of the last so much lab time"},
+			&cli.StringSliceFlag{Name: "kind", Usage: "`KIND,..` only events of these kinds"},
 		},
 		about: `Routine events, such as appends under load, are left out of the table; -v shows
-them too, and -o json or jsonl always does. With -f alone it starts now.`,
+them too, and so does --kind; -o json and jsonl always do. With -f alone it starts
+now. The kinds are role timeout term vote elected append truncate refuse commit
+config snapshot transfer read process fault clock client note violation.`,
 		examples: []example{
 			{"raftlab events --since 10s", "the last ten seconds of lab time"},
 			{"raftlab events -f", "from now on"},
+			{"raftlab events --kind config,snapshot", "how the members and the snapshots went"},
 			{"raftlab events -o jsonl | jq -r .text", "for scripts"},
 		},
 		run: func(c *call) error {
 			since := c.Duration("since")
 			if since < 0 || c.IsSet("since") && since == 0 {
 				return usageErrorf("--since wants a length of time like 10s, not %s", shortDuration(since))
+			}
+			kinds, err := parseKinds(c.StringSlice("kind"))
+			if err != nil {
+				return err
 			}
 			if c.Bool("follow") && c.sh.embedded {
 				return usageErrorf("events -f works on the command line only, not inside a scenario or the palette")
@@ -45,7 +53,7 @@ them too, and -o json or jsonl always does. With -f alone it starts now.`,
 				return err
 			}
 			after := uint64(0)
-			p := &eventPrinter{c: c}
+			p := &eventPrinter{c: c, kinds: kinds}
 			if !c.Bool("follow") || c.IsSet("since") {
 				q := netlab.EventQuery{}
 				if since > 0 {
@@ -58,17 +66,44 @@ them too, and -o json or jsonl always does. With -f alone it starts now.`,
 				after = status.LastEvent
 			}
 			if c.Bool("follow") {
-				return followEvents(c, lab, after)
+				return followEvents(c, lab, kinds, after)
 			}
 			return p.finish()
 		},
 	}
 }
 
+// eventKinds are the kinds of events, as --kind names them.
+var eventKinds = []string{
+	netlab.EventRole, netlab.EventTimeout, netlab.EventTerm, netlab.EventVote, netlab.EventElected,
+	netlab.EventAppend, netlab.EventTruncate, netlab.EventRefuse, netlab.EventCommit,
+	netlab.EventConfig, netlab.EventSnapshot, netlab.EventTransfer, netlab.EventRead,
+	netlab.EventProcess, netlab.EventFault, netlab.EventClock, netlab.EventClient, netlab.EventNote, netlab.EventViolation,
+}
+
+// parseKinds reads the kinds that --kind names.
+func parseKinds(words []string) ([]string, error) {
+	var kinds []string
+	for _, word := range words {
+		for _, kind := range strings.FieldsFunc(word, func(r rune) bool { return r == ',' || r == ' ' }) {
+			if !slices.Contains(eventKinds, kind) {
+				e := usageErrorf("no event is of kind %q", clean(kind))
+				if s := nearest(kind, eventKinds); s != "" {
+					e = usageErrorf("no event is of kind %q; did you mean %s?", clean(kind), s)
+				}
+				return nil, e.WithHint("kinds: %s", strings.Join(eventKinds, " "))
+			}
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds, nil
+}
+
 // An eventPrinter prints events in the format of its call.
 type eventPrinter struct {
-	c   *call
-	all []netlab.Event // for -o json, which is one object
+	c     *call
+	kinds []string       // none: all
+	all   []netlab.Event // for -o json, which is one object
 }
 
 // stored prints the events that q asks for and returns the number of the last
@@ -102,6 +137,7 @@ func (p *eventPrinter) print(events []netlab.Event) error {
 	}
 	for _, e := range events {
 		switch {
+		case len(p.kinds) > 0 && !slices.Contains(p.kinds, e.Kind):
 		case c.format == formatJSON:
 			p.all = append(p.all, e)
 		case c.format == formatJSONL:
@@ -110,7 +146,7 @@ func (p *eventPrinter) print(events []netlab.Event) error {
 			}
 		case c.format == formatName || c.quiet():
 			fmt.Fprintln(&b, e.ID)
-		case !e.Minor || c.Bool("verbose"):
+		case !e.Minor || c.Bool("verbose") || len(p.kinds) > 0:
 			b.WriteString(eventLine(e, c.style) + "\n")
 		}
 	}
@@ -151,12 +187,13 @@ func eventLine(e netlab.Event, st style) string {
 	return line
 }
 
-// followEvents prints events as they come, those after the given number first.
-func followEvents(c *call, lab *netlab.Client, after uint64) error {
+// followEvents prints events of some kinds, all when none is named, as they
+// come; those after the given number first.
+func followEvents(c *call, lab *netlab.Client, kinds []string, after uint64) error {
 	if c.format == formatJSON {
 		c.format = formatJSONL // of a stream only lines can be read
 	}
-	p := &eventPrinter{c: c}
+	p := &eventPrinter{c: c, kinds: kinds}
 	// When the stream leaves events out, to keep up, they are fetched from the store.
 	catchUp := func(ctx context.Context, last uint64) error {
 		var err error

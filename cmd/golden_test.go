@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/raftlab/raftlab/netlab"
+	"github.com/urfave/cli/v2"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -58,6 +61,7 @@ func splitLab() *netlab.Status {
 	s := &netlab.Status{
 		Schema: netlab.SchemaStatus, Lab: "default", Term: 7, Leader: 1, Quorum: 3, Commit: 43,
 		Clock: netlab.ClockStatus{LabNS: 42_312_000_000, Rate: 1}, Partition: [][]int{{2, 4}, {1, 3, 5}},
+		Config: netlab.ConfigStatus{Committed: true, Voters: []int{1, 2, 3, 4, 5}, VotersOld: []int{}, Learners: []int{}},
 	}
 	node := func(id int, role string, term uint64, leader int, last, commit uint64) {
 		s.Nodes = append(s.Nodes, netlab.NodeStatus{
@@ -107,6 +111,130 @@ func TestStatusTableOfAnIllLab(t *testing.T) {
 	golden(t, "status-ill.txt", b.String())
 }
 
+// jointLab is in the middle of a change from three voters to five, S6 is a
+// learner that is sent a snapshot.
+func jointLab() *netlab.Status {
+	s := &netlab.Status{
+		Schema: netlab.SchemaStatus, Lab: "default", Term: 3, Leader: 1, Quorum: 3, Commit: 1203,
+		Clock: netlab.ClockStatus{LabNS: 42_312_000_000, Rate: 1}, Unsafe: []string{"vote-twice", "no-noop"},
+		Config: netlab.ConfigStatus{Index: 1204, Voters: []int{1, 2, 3, 4, 5}, VotersOld: []int{1, 2, 3}, Learners: []int{6}},
+	}
+	for id := 1; id <= 6; id++ {
+		n := netlab.NodeStatus{
+			ID: id, State: netlab.StateUp, Pid: 4120 + id, Role: netlab.RoleFollower, Term: 3, Vote: 1, Leader: 1,
+			LastIndex: 1204, LastTerm: 3, Commit: 1203, Applied: 1203, Durable: 1204, SnapshotIndex: 1000, SnapshotTerm: 2, FirstIndex: 951,
+			Log: []netlab.TermRun{{Term: 2, First: 951, Count: 200}, {Term: 3, First: 1151, Count: 54}},
+		}
+		switch id {
+		case 1:
+			n.Role = netlab.RoleLeader
+			for p := 2; p <= 5; p++ {
+				n.Peers = append(n.Peers, netlab.PeerStatus{ID: p, Next: 1205, Match: 1204, Flow: "replicate", LastAckNS: s.Clock.LabNS - 12_000_000})
+			}
+			n.Peers[1].Match, n.Peers[3].Match = 1203, 1203
+			n.Peers = append(n.Peers, netlab.PeerStatus{ID: 6, Next: 1, Flow: "snapshot", SnapshotIndex: 1000, SnapshotOffset: 5 << 19})
+		case 4:
+			n.State, n.Snapshotting = netlab.StatePaused, true
+		case 6:
+			n.Role, n.Vote, n.LastIndex, n.LastTerm, n.Commit, n.Applied, n.Durable = netlab.RoleLearner, 0, 0, 0, 0, 0, 0
+			n.SnapshotIndex, n.SnapshotTerm, n.FirstIndex, n.Log = 0, 0, 1, nil
+		}
+		s.Nodes = append(s.Nodes, n)
+	}
+	return s
+}
+
+func TestStatusTableOfAJointConfiguration(t *testing.T) {
+	var b strings.Builder
+	if err := statusTable(&b, jointLab(), style{}, false); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status-joint.txt", b.String())
+}
+
+func TestMembersTable(t *testing.T) {
+	catching := jointLab()
+	catching.Config = netlab.ConfigStatus{
+		Committed: true, Index: 7, Voters: []int{1, 2, 3}, VotersOld: []int{}, Learners: []int{4, 5},
+		Target: &netlab.TargetStatus{Voters: []int{1, 2, 3, 4, 5}, Learners: []int{}},
+	}
+	leaderless := splitLab()
+	leaderless.Leader = 0
+	for _, tc := range []struct {
+		file string
+		s    *netlab.Status
+	}{
+		{"members.txt", splitLab()}, {"members-joint.txt", jointLab()}, {"members-catching-up.txt", catching}, {"members-leaderless.txt", leaderless},
+	} {
+		var b strings.Builder
+		if err := membersTable(&b, tc.s, membersOf(tc.s), style{}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, tc.file, b.String())
+	}
+}
+
+func TestTalliesCountEachSetOfVoters(t *testing.T) {
+	m := membersOf(jointLab())
+	want := []tally{
+		{Set: setVotersOld, Nodes: []int{1, 2, 3}, Hold: []int{1, 2}, Needs: 2},
+		{Set: setVoters, Nodes: []int{1, 2, 3, 4, 5}, Hold: []int{1, 2, 4}, Needs: 3},
+	}
+	if !reflect.DeepEqual(m.Tallies, want) || m.Index != 1204 {
+		t.Errorf("tallies of entry %d: %+v, want %+v of entry 1204", m.Index, m.Tallies, want)
+	}
+}
+
+func TestLogOfASnapshottedNode(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		log  netlab.Log
+		want string
+	}{
+		{
+			"the log begins right behind the snapshot",
+			netlab.Log{LastIndex: 7, Commit: 7, FirstIndex: 6, Base: 5, SnapshotIndex: 5, SnapshotTerm: 3, Entries: []netlab.LogEntry{{Index: 6, Term: 3, Kind: "command", Command: "put x=7"}}},
+			"index  term  kind      committed  command\n" +
+				"  1-5        snapshot  yes        folded into the snapshot of index 5, term 3\n" +
+				"    6     3  command   yes        put x=7\n",
+		},
+		{
+			"it keeps entries the snapshot stands for, too",
+			netlab.Log{LastIndex: 6, Commit: 6, FirstIndex: 2, Base: 1, SnapshotIndex: 6, SnapshotTerm: 3, Entries: []netlab.LogEntry{{Index: 2, Term: 1, Kind: "noop"}}},
+			"index  term  kind      committed  command\n" +
+				"    1        snapshot  yes        folded into the snapshot of index 6, term 3, which stands for 2-6, too\n" +
+				"    2     1  noop      yes\n",
+		},
+		{
+			"nothing is left but the snapshot",
+			netlab.Log{LastIndex: 5, Commit: 5, Base: 5, SnapshotIndex: 5, SnapshotTerm: 3},
+			"index  term  kind      committed  command\n" +
+				"  1-5        snapshot  yes        folded into the snapshot of index 5, term 3\n",
+		},
+		{
+			"a part that does not reach down to it",
+			netlab.Log{LastIndex: 9, Commit: 9, FirstIndex: 8, Base: 5, SnapshotIndex: 5, SnapshotTerm: 3, Entries: []netlab.LogEntry{{Index: 8, Term: 3, Kind: "noop"}}},
+			"index  term  kind  committed  command\n" +
+				"    8     3  noop  yes\n",
+		},
+	} {
+		var out strings.Builder
+		c := &call{sh: &shell{stdout: &out, stderr: io.Discard}, Context: quietContext(t)}
+		if err := printLog(c, &tc.log); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != tc.want {
+			t.Errorf("%s:\n%swant:\n%s", tc.name, out.String(), tc.want)
+		}
+	}
+}
+
+// quietContext is that of a line without flags.
+func quietContext(t *testing.T) *cli.Context {
+	t.Helper()
+	return cli.NewContext(cli.NewApp(), flag.NewFlagSet("", flag.ContinueOnError), nil)
+}
+
 func TestEventLines(t *testing.T) {
 	for _, tc := range []struct {
 		event netlab.Event
@@ -136,6 +264,19 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 		{"kill 3 4 5", "kill S3 S4 S5: 2 of 5 run on, too few for a quorum of 3"},
 		{"pause 2", "pause S2: 4 of 5 run on, still a quorum"},
 		{"wipe random", "a node drawn at random"},
+		{"add 6", "S1 S2 S3 S4 S5 -> S1 S2 S3 S4 S5 S6: quorum 4, 6 of 6 run"},
+		{"add 6 7 --learner", "S1 S2 S3 S4 S5 -> S1 S2 S3 S4 S5, learners S6 S7: the votes stay as they are"},
+		{"add 3", "S3 is a member already"},
+		{"add 99", "a lab has nodes 1 to 21"},
+		{"remove 2 3", "S1 S2 S3 S4 S5 -> S1 S4 S5: quorum 2, 3 of 3 run"},
+		{"remove leader", "S1 S2 S3 S4 S5 -> S2 S3 S4 S5: quorum 3, 4 of 4 run"},
+		{"remove all", "no voter would be left"},
+		{"remove 6", "node 6 is not in this lab"},
+		{"members 1 2 3", "S1 S2 S3 S4 S5 -> S1 S2 S3: quorum 2, 3 of 3 run"},
+		{"members 4 6 7", "S1 S2 S3 S4 S5 -> S4 S6 S7: quorum 2, 3 of 3 run"},
+		{"members all", "S1 S2 S3 S4 S5 -> S1 S2 S3 S4 S5: nothing changes"},
+		{"transfer 3", "S1 hands over to S3"},
+		{"transfer leader", "S1 leads already"},
 		{"cut 2 to 4", "what S2 sends to S4"},
 		{"cut 2->4", "what S2 sends to S4"},
 		{"slow 3 80ms", "all links of S3, both ways"},
@@ -161,6 +302,38 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 	}
 }
 
+func TestPreviewOfAChangeCountsWhoRuns(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		dead []int
+		line string
+		want string
+	}{
+		{"enough are left", []int{5}, "remove 5", "S1 S2 S3 S4 S5 -> S1 S2 S3 S4: quorum 3, 4 of 4 run"},
+		{"just enough are left", []int{5}, "remove 4", "S1 S2 S3 S4 S5 -> S1 S2 S3 S5: quorum 3, 3 of 4 run: not one of them may fail"},
+		{"the new ones are too few", []int{4, 5}, "members 1 4 5", "S1 S2 S3 S4 S5 -> S1 S4 S5: quorum 2, 1 of 3 run: too few, nothing could commit"},
+		{"the old ones cannot decide", []int{3, 4, 5}, "remove 3 4 5", "S1 S2 S3 S4 S5 -> S1 S2: quorum 2, 2 of 2 run; but the old members, 2 of 5 running, cannot decide to change"},
+		{"a dead node cannot take over", []int{3}, "transfer 3", "S3 is dead and cannot take over"},
+	} {
+		s := splitLab()
+		for _, id := range tc.dead {
+			s.Nodes[id-1].State = netlab.StateDead
+		}
+		if got := preview(tc.line, s); got != tc.want {
+			t.Errorf("%s: preview(%q) = %q, want %q", tc.name, tc.line, got, tc.want)
+		}
+	}
+	joint := jointLab()
+	for line, want := range map[string]string{
+		"add 7":      "a change is under way; another one has to wait for it",
+		"transfer 6": "S6 is a learner and cannot lead",
+	} {
+		if got := preview(line, joint); got != want {
+			t.Errorf("preview(%q) = %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestScenarioLinesAreCheckedWithoutALab(t *testing.T) {
 	t.Setenv("RAFTLAB_HOME", t.TempDir())
 	for _, tc := range []struct{ line, want string }{
@@ -173,7 +346,24 @@ func TestScenarioLinesAreCheckedWithoutALab(t *testing.T) {
 		{"down x", "down takes no arguments, got x"},
 		{"status --watch", "status --watch works on the command line only, not inside a scenario or the palette"},
 		{"tui", "tui works on the command line only, not inside a scenario or the palette"},
-		{"get a --read slow", `--read is log or stale, not "slow"`},
+		{"get a --read slow", `--read is log, index, lease or stale, not "slow"`},
+		{"get a --read lese", `--read is log, index, lease or stale, not "lese"; did you mean lease?`},
+		{"get a --read lease", ""},
+		{"up --unsafe forget-vote,no-noop --no-transfer --snapshot-size 64KiB", ""},
+		{"up --unsafe forget-vot", `there is no unsafe rule "forget-vot"; did you mean forget-vote?`},
+		{"up --snapshot-size big", `--snapshot-size wants a number of bytes like 64MiB or 4096, or 0 for never, not "big"`},
+		{"add 6 7 --learner --timeout 5s", ""},
+		{"add leader", "add wants the numbers of new nodes, and leader names nodes that are there"},
+		{"add 22", "a lab has nodes 1 to 21, so there can be no node 22"},
+		{"add 6 --no-wait --timeout 5s", "--no-wait and --timeout exclude each other: there is nothing to wait for"},
+		{"remove leader --timeout 0s", "--timeout must be longer than 0, not 0s"},
+		{"members", ""},
+		{"members 1 2 3", ""},
+		{"members S", `"S" is no node`},
+		{"transfer 3", ""},
+		{"transfer 3,4", "transfer hands over to one node, not to 2 nodes"},
+		{"snapshot all", ""},
+		{"events --kind config,snapshots", `no event is of kind "snapshots"; did you mean snapshot?`},
 	} {
 		err := checkLine(words(tc.line))
 		if got := errText(err); got != tc.want {

@@ -10,18 +10,19 @@ import (
 
 // The categories, in the order help shows them.
 const (
-	categoryLab    = "The lab"
-	categoryWatch  = "Watch"
-	categoryNodes  = "Nodes"
-	categoryClock  = "The lab clock"
-	categoryNet    = "The network"
-	categoryData   = "Data"
-	categoryScript = "Scenarios"
-	categoryTool   = "The tool"
+	categoryLab     = "The lab"
+	categoryWatch   = "Watch"
+	categoryNodes   = "Nodes"
+	categoryMembers = "The members"
+	categoryClock   = "The lab clock"
+	categoryNet     = "The network"
+	categoryData    = "Data"
+	categoryScript  = "Scenarios"
+	categoryTool    = "The tool"
 )
 
 func categories() []string {
-	return []string{categoryLab, categoryWatch, categoryNodes, categoryClock, categoryNet, categoryData, categoryScript, categoryTool}
+	return []string{categoryLab, categoryWatch, categoryNodes, categoryMembers, categoryClock, categoryNet, categoryData, categoryScript, categoryTool}
 }
 
 func helpVerb() *verb {
@@ -69,9 +70,9 @@ func printHelp(c *call) error {
 		}
 	}
 	b.WriteString(`
-NODE is 3, S3, leader, followers, dead, random or all. LINKS is A B (both ways),
-A to B (one way), A (all links of A) or all. A SIDE is nodes; / stands between
-two sides.
+NODE is 3, S3, leader, followers, learners, dead, random or all. LINKS is A B (both
+ways), A to B (one way), A (all links of A) or all. A SIDE is nodes; / stands
+between two sides.
 Every command: --lab NAME  -o table|json|jsonl|name  --json  -q  --color auto|always|never  -v
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such lab, 4 conflict, 5 timed out, 6 a check failed.
 More on one: raftlab help COMMAND

@@ -109,6 +109,13 @@ func (c *call) printGet(op kvOp, res *netlab.KVResult) error {
 	if op.read == "stale" && c.format == formatTable {
 		c.talk("read at %s, which has applied up to index %d; it may be old", nodeName(res.Node), res.Index)
 	}
+	switch is := c.String("is"); {
+	case !c.IsSet("is"):
+	case !res.Found:
+		return netlab.Errorf(netlab.ExitCheck, "expected %s to be %q; it is not there", clean(res.Key), is)
+	case res.Value != is:
+		return netlab.Errorf(netlab.ExitCheck, "expected %s to be %q; read: %q", clean(res.Key), is, res.Value)
+	}
 	if !res.Found && c.format != formatJSON && c.format != formatJSONL {
 		return netlab.Errorf(netlab.ExitFailed, "no key %q", clean(res.Key))
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/raftlab/raftlab/netlab"
@@ -15,7 +16,8 @@ func logVerb() *verb {
 			&cli.Uint64Flag{Name: "from", Usage: "`INDEX` first one", DefaultText: "the log's first"},
 			&cli.Uint64Flag{Name: "to", Usage: "`INDEX` last one", DefaultText: "the log's last"},
 		},
-		about: `The log of a dead or paused node is read from its disk.`,
+		about: `The log of a dead or paused node is read from its disk. Where entries are folded
+into a snapshot (§7), the first line says what it stands for.`,
 		examples: []example{
 			{"raftlab log leader", "all of it"},
 			{"raftlab log 3 --from 40", "from index 40 on"},
@@ -60,11 +62,14 @@ func printLog(c *call, l *netlab.Log) error {
 		if l.Source == "disk" {
 			from = ", read from its disk"
 		}
-		c.talk("log of %s: %s, committed up to %d%s", nodeName(l.Node), plural(int(l.LastIndex), "entry"), l.Commit, from)
-		if len(l.Entries) == 0 {
+		c.talk("log of %s: %s, committed up to %d%s", nodeName(l.Node), logExtent(l), l.Commit, from)
+		if len(l.Entries) == 0 && l.Base == 0 {
 			return nil
 		}
 		t := &table{head: []string{">index", ">term", "kind", "committed", "command"}}
+		if l.Base > 0 && (len(l.Entries) == 0 || l.FirstIndex == l.Base+1) {
+			t.add(span(1, l.Base), "", "snapshot", "yes", foldedInto(l))
+		}
 		for _, e := range l.Entries {
 			committed := "yes"
 			if e.Index > l.Commit {
@@ -74,4 +79,33 @@ func printLog(c *call, l *netlab.Log) error {
 		}
 		return t.write(w, c.style)
 	})
+}
+
+// logExtent says how much of the log there is: "44 entries", "entries 41 to 44".
+func logExtent(l *netlab.Log) string {
+	switch {
+	case l.Base == 0:
+		return plural(int(l.LastIndex), "entry")
+	case l.LastIndex <= l.Base:
+		return "no entries behind " + u(l.Base)
+	case l.LastIndex == l.Base+1:
+		return "entry " + u(l.LastIndex)
+	}
+	return fmt.Sprintf("entries %d to %d", l.Base+1, l.LastIndex)
+}
+
+func span(first, last uint64) string {
+	if first == last {
+		return u(first)
+	}
+	return u(first) + "-" + u(last)
+}
+
+// foldedInto says which snapshot stands for the entries that are dropped.
+func foldedInto(l *netlab.Log) string {
+	text := fmt.Sprintf("folded into the snapshot of index %d, term %d", l.SnapshotIndex, l.SnapshotTerm)
+	if l.SnapshotIndex > l.Base {
+		text += fmt.Sprintf(", which stands for %s, too", span(l.Base+1, l.SnapshotIndex))
+	}
+	return text
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
@@ -53,7 +54,11 @@ func lsVerb() *verb {
 					if !l.Started.IsZero() {
 						started = l.Started.Local().Format(time.DateTime)
 					}
-					t.add(l.Name, state, strconv.Itoa(l.Nodes), pid, started, clean(l.Note))
+					note := clean(l.Note)
+					if len(l.Unsafe) > 0 {
+						note = strings.TrimSuffix(c.style.alarm("!! UNSAFE")+": without "+strings.Join(l.Unsafe, ", ")+"; "+note, "; ")
+					}
+					t.add(l.Name, state, strconv.Itoa(l.Nodes), pid, started, note)
 				}
 				return t.write(w, c.style)
 			})

@@ -31,6 +31,10 @@ func preview(line string, s *netlab.Status) string {
 		return previewPartition(l.args, s)
 	case "kill", "pause", "wipe":
 		return previewLoss(l.verb.name, l.args, s)
+	case "add", "remove", "members":
+		return previewChange(l.verb.name, l.args, slices.Contains(l.flags, "--learner"), s)
+	case "transfer":
+		return previewTransfer(l.args, s)
 	case "cut", "slow", "lose":
 		args := l.args
 		if l.verb.name != "cut" {
@@ -43,7 +47,7 @@ func preview(line string, s *netlab.Status) string {
 
 // beginsNode tells whether word could become a word for nodes, and is none yet.
 func beginsNode(word string) bool {
-	for _, w := range [...]string{netlab.WordLeader, netlab.WordFollowers, netlab.WordDead, netlab.WordRandom, netlab.WordAll, "s1"} {
+	for _, w := range [...]string{netlab.WordLeader, netlab.WordFollowers, netlab.WordLearners, netlab.WordDead, netlab.WordRandom, netlab.WordAll, "s1"} {
 		if w != strings.ToLower(word) && strings.HasPrefix(w, strings.ToLower(word)) {
 			return true
 		}
@@ -92,21 +96,153 @@ func previewLoss(verb string, args []string, s *netlab.Status) string {
 	if problem != "" {
 		return problem
 	}
-	running, leader := 0, false
+	left := make(map[int]bool)
 	for _, n := range s.Nodes {
 		if n.State == netlab.StateUp && !slices.Contains(ids, n.ID) {
-			running++
+			left[n.ID] = true
 		}
-		leader = leader || n.ID == s.Leader && slices.Contains(ids, n.ID)
 	}
-	text := fmt.Sprintf("%s %s: %d of %d run on", verb, nodeNames(ids), running, len(s.Nodes))
+	text := fmt.Sprintf("%s %s: %d of %d run on", verb, nodeNames(ids), len(left), len(s.Nodes))
 	switch {
-	case running < s.Quorum:
-		return text + fmt.Sprintf(", too few for a quorum of %d", s.Quorum)
-	case leader:
+	case !s.Config.Decides(func(id int) bool { return left[id] }):
+		return text + fmt.Sprintf(", too few for a quorum of %s", quorumText(s))
+	case slices.Contains(ids, s.Leader):
 		return text + ", and have to elect a leader"
 	}
 	return text + ", still a quorum"
+}
+
+// previewChange says what the configuration becomes, and whether the nodes
+// that run are enough for it and for the way there (§6).
+func previewChange(verb string, args []string, learner bool, s *netlab.Status) string {
+	now := s.Config
+	if len(now.VotersOld) > 0 || now.Target != nil {
+		return "a change is under way; another one has to wait for it"
+	}
+	next := slices.Clone(now.Voters)
+	learners := slices.Clone(now.Learners)
+	if verb == "remove" {
+		ids, problem := nodesNow(args, s)
+		if problem != "" {
+			return problem
+		}
+		for _, id := range ids {
+			if !slices.Contains(next, id) && !slices.Contains(learners, id) {
+				return nodeName(id) + " is no member"
+			}
+		}
+		out := func(id int) bool { return slices.Contains(ids, id) }
+		next, learners = slices.DeleteFunc(next, out), slices.DeleteFunc(learners, out)
+	} else {
+		ids, problem := numbersNow(args, s)
+		if problem != "" {
+			return problem
+		}
+		switch {
+		case verb == "members":
+			next, learners = ids, nil
+		case learner:
+			learners = append(learners, ids...)
+		default:
+			next = append(next, ids...)
+			learners = slices.DeleteFunc(learners, func(id int) bool { return slices.Contains(ids, id) })
+		}
+		for _, id := range ids {
+			if verb == "add" && (slices.Contains(now.Voters, id) || learner && slices.Contains(now.Learners, id)) {
+				return nodeName(id) + " is a member already"
+			}
+		}
+	}
+	if len(next) == 0 {
+		return "no voter would be left"
+	}
+	slices.Sort(next)
+	slices.Sort(learners)
+	text := nodeNames(now.Voters) + " -> " + nodeNames(next)
+	if len(learners) > 0 {
+		text += ", learners " + nodeNames(learners)
+	}
+	if slices.Equal(next, now.Voters) {
+		if slices.Equal(learners, now.Learners) {
+			return text + ": nothing changes"
+		}
+		return text + ": the votes stay as they are"
+	}
+	return text + ": " + enough(now.Voters, next, s)
+}
+
+// enough says whether the running nodes of both sets of voters can decide. A
+// node that the lab does not have yet is one that will run.
+func enough(old, next []int, s *netlab.Status) string {
+	running := func(ids []int) int {
+		count := 0
+		for _, id := range ids {
+			at := slices.IndexFunc(s.Nodes, func(n netlab.NodeStatus) bool { return n.ID == id })
+			if at < 0 || s.Nodes[at].State == netlab.StateUp {
+				count++
+			}
+		}
+		return count
+	}
+	have, needs := running(next), majority(len(next))
+	text := fmt.Sprintf("quorum %d, %d of %d run", needs, have, len(next))
+	switch {
+	case running(old) < majority(len(old)):
+		return text + fmt.Sprintf("; but the old members, %d of %d running, cannot decide to change", running(old), len(old))
+	case have < needs:
+		return text + ": too few, nothing could commit"
+	case have == needs && len(next) > 1:
+		return text + ": not one of them may fail"
+	}
+	return text
+}
+
+// numbersNow resolves words of which a number may be that of a new node.
+func numbersNow(args []string, s *netlab.Status) ([]int, string) {
+	parsed, err := netlab.ParseNodes(args)
+	if err != nil {
+		return nil, err.Error()
+	}
+	var ids []int
+	for _, w := range parsed {
+		more, problem := []int{w.ID}, ""
+		if w.ID == 0 {
+			more, problem = nodesNow([]string{w.Group}, s)
+		} else if w.ID > netlab.NodesMax {
+			problem = fmt.Sprintf("a lab has nodes 1 to %d", netlab.NodesMax)
+		}
+		if problem != "" {
+			return nil, problem
+		}
+		ids = append(ids, more...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), ""
+}
+
+// previewTransfer says who hands over to whom, and what stands against it.
+func previewTransfer(args []string, s *netlab.Status) string {
+	ids, problem := nodesNow(args, s)
+	switch {
+	case problem != "":
+		return problem
+	case len(ids) != 1:
+		return "the leader hands over to one node"
+	case s.Leader == 0:
+		return "no node is the leader now"
+	case ids[0] == s.Leader:
+		return nodeName(s.Leader) + " leads already"
+	}
+	for _, n := range s.Nodes {
+		switch {
+		case n.ID != ids[0]:
+		case n.State != netlab.StateUp:
+			return fmt.Sprintf("%s is %s and cannot take over", nodeName(n.ID), n.State)
+		case n.Role == netlab.RoleLearner:
+			return nodeName(n.ID) + " is a learner and cannot lead"
+		}
+	}
+	return fmt.Sprintf("%s hands over to %s", nodeName(s.Leader), nodeName(ids[0]))
 }
 
 // previewLinks says which links the words name.
@@ -154,24 +290,50 @@ func nodesNow(words []string, s *netlab.Status) ([]int, string) {
 			add(w.ID)
 		case w.Group == netlab.WordRandom:
 			return nil, "a node drawn at random"
-		case w.Group == netlab.WordLeader && s.Leader == 0:
-			return nil, "no node is the leader now"
-		case w.Group == netlab.WordDead && !slices.ContainsFunc(s.Nodes, func(n netlab.NodeStatus) bool { return n.State == netlab.StateDead }):
-			return nil, "no node is dead"
-		case w.Group == netlab.WordDead:
-			for _, n := range s.Nodes {
-				if n.State == netlab.StateDead {
-					add(n.ID)
-				}
-			}
 		default:
-			for _, n := range s.Nodes {
-				if w.Group == netlab.WordAll || (n.ID == s.Leader) == (w.Group == netlab.WordLeader) {
-					add(n.ID)
-				}
+			found := groupNow(w.Group, s)
+			if len(found) == 0 {
+				return nil, emptyGroup(w.Group)
+			}
+			for _, id := range found {
+				add(id)
 			}
 		}
 	}
 	slices.Sort(ids)
 	return ids, ""
+}
+
+// groupNow lists the nodes that a word for a group names in a status.
+func groupNow(group string, s *netlab.Status) []int {
+	var ids []int
+	for _, n := range s.Nodes {
+		learner := slices.Contains(s.Config.Learners, n.ID)
+		in := group == netlab.WordAll
+		switch group {
+		case netlab.WordLeader:
+			in = n.ID == s.Leader
+		case netlab.WordFollowers:
+			in = n.ID != s.Leader && !learner
+		case netlab.WordLearners:
+			in = learner
+		case netlab.WordDead:
+			in = n.State == netlab.StateDead
+		}
+		if in {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids
+}
+
+// emptyGroup says that a word for a group names nobody now.
+func emptyGroup(group string) string {
+	switch group {
+	case netlab.WordLeader:
+		return "no node is the leader now"
+	case netlab.WordDead:
+		return "no node is dead"
+	}
+	return "no node is a " + strings.TrimSuffix(group, "s") + " now"
 }

@@ -75,13 +75,9 @@ func pick(s *netlab.Status, words []netlab.NodeWord) (*netlab.Status, error) {
 				return nil, usageErrorf("node %d is not in this lab", w.ID).WithHint("its nodes are %s", allNodes(s))
 			}
 			keep[w.ID] = true
-		case w.Group == netlab.WordDead:
-			for _, n := range s.Nodes {
-				keep[n.ID] = keep[n.ID] || n.State == netlab.StateDead
-			}
 		default:
-			for _, n := range s.Nodes {
-				keep[n.ID] = keep[n.ID] || w.Group == netlab.WordAll || n.ID != s.Leader
+			for _, id := range groupNow(w.Group, s) {
+				keep[id] = true
 			}
 		}
 	}
@@ -115,22 +111,30 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	if s.Leader == 0 {
 		leader = st.alarm("NO LEADER")
 	}
-	fmt.Fprintf(&b, "%s  %s  term %d  %s  commit %d  quorum %d  %s%s\n",
-		st.bold("lab "+s.Lab), plural(len(s.Nodes), "node"), s.Term, leader, s.Commit, s.Quorum, labTime(s.Clock.LabNS), clockState(s.Clock))
+	fmt.Fprintf(&b, "%s  %s  term %d  %s  commit %d  quorum %s  %s%s\n",
+		st.bold("lab "+s.Lab), plural(len(s.Nodes), "node"), s.Term, leader, s.Commit, quorumText(s), labTime(s.Clock.LabNS), clockState(s.Clock))
+	for _, line := range unsafeLines(s, st) {
+		b.WriteString(line + "\n")
+	}
 	for _, v := range s.Violations {
 		fmt.Fprintf(&b, "%s %s: %s\n", st.alarm("!! SAFETY BROKEN"), v.Property, clean(v.Message))
 	}
-	if head := explain.Headline(s.View()); len(head) > 0 {
+	view := s.View()
+	view.Unsafe = nil // said above, louder
+	if head := explain.Headline(view); len(head) > 0 {
 		b.WriteString(strings.Join(head, " ") + "\n")
 	}
+	if line := configLine(s); line != "" {
+		b.WriteString(line + "\n")
+	}
 	b.WriteString("\n")
-	t := &table{head: []string{"id", "state", "role", ">term", "vote", ">last", ">commit", ">applied", ">pid", "log"}}
+	t := &table{head: []string{"id", "state", "role", ">term", "vote", ">last", ">commit", ">applied", ">snap", ">pid", "log"}}
 	for _, n := range s.Nodes {
 		pid := "-"
 		if n.Pid != 0 {
 			pid = strconv.Itoa(n.Pid)
 		}
-		t.add(nodeName(n.ID), stateCell(n, st), roleCell(n, s, st), u(n.Term), nodeName(n.Vote), u(n.LastIndex), u(n.Commit), u(n.Applied), pid, logCell(n))
+		t.add(nodeName(n.ID), stateCell(n, st), roleCell(n, s, st), u(n.Term), nodeName(n.Vote), u(n.LastIndex), u(n.Commit), u(n.Applied), snapshotCell(n), pid, logCell(n))
 	}
 	if err := t.write(&b, st); err != nil {
 		return err
@@ -191,6 +195,49 @@ func clockState(c netlab.ClockStatus) string {
 	return ""
 }
 
+// quorumText is how many decide: of a joint configuration, how many of each set (§6).
+func quorumText(s *netlab.Status) string {
+	if len(s.Config.VotersOld) == 0 {
+		return strconv.Itoa(s.Quorum)
+	}
+	return fmt.Sprintf("%d old + %d new", majority(len(s.Config.VotersOld)), majority(len(s.Config.Voters)))
+}
+
+// configLine says who the members are, when they are not simply all nodes of
+// the lab: "C_old,new at 12: old S1 S2 S3 | new S1 S2 S3 S4 S5 | learners S6, not committed".
+func configLine(s *netlab.Status) string {
+	c := s.Config
+	plain := len(c.VotersOld) == 0 && len(c.Learners) == 0 && c.Target == nil && (c.Committed || c.Index == 0)
+	if len(c.Voters) == 0 || plain && !slices.ContainsFunc(s.Nodes, func(n netlab.NodeStatus) bool { return !slices.Contains(c.Voters, n.ID) }) {
+		return ""
+	}
+	var parts []string
+	if len(c.VotersOld) > 0 {
+		parts = append(parts, "old "+nodeNames(c.VotersOld), "new "+nodeNames(c.Voters))
+	} else {
+		parts = append(parts, "voters "+nodeNames(c.Voters))
+	}
+	if len(c.Learners) > 0 {
+		parts = append(parts, "learners "+nodeNames(c.Learners))
+	}
+	line := strings.Join(parts, " | ") + "; " + configState(c)
+	if c.Target != nil {
+		line += "; to come, once they have caught up: voters " + nodeNames(c.Target.Voters)
+	}
+	return line
+}
+
+// snapshotCell is the last index the node's snapshot stands for.
+func snapshotCell(n netlab.NodeStatus) string {
+	switch {
+	case n.Snapshotting:
+		return "writing"
+	case n.SnapshotIndex == 0:
+		return "-"
+	}
+	return u(n.SnapshotIndex)
+}
+
 func stateCell(n netlab.NodeStatus, st style) string {
 	switch n.State {
 	case netlab.StateUp:
@@ -226,14 +273,18 @@ func roleCell(n netlab.NodeStatus, s *netlab.Status, st style) string {
 	return n.Role
 }
 
-// logCell is a log as runs of terms: 1x3 4x2 is three entries of term 1, then
-// two of term 4; of a long one the end.
+// logCell is a log as runs of terms: t1×3 t4×2 is three entries of term 1, then
+// two of term 4; of a long one the end. Where the first entries are dropped it
+// says with which index the log begins.
 func logCell(n netlab.NodeStatus) string {
 	const shown = 6
 	runs := n.Log
 	s := ""
+	if n.FirstIndex > 1 {
+		s = "from " + u(n.FirstIndex) + ": "
+	}
 	if len(runs) > shown {
-		s = "… "
+		s += "… "
 		runs = runs[len(runs)-shown:]
 	}
 	parts := make([]string, len(runs))

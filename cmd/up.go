@@ -32,6 +32,11 @@ func upVerb() *verb {
 			&cli.StringFlag{Name: "preload", Usage: "`LOGS` what nodes have in their logs at the start, as terms: '1=1114455666 2=1.1.10'"},
 			&cli.StringFlag{Name: "terms", Usage: "`TERMS` terms that nodes start in, when higher than their log's: '1=8'"},
 			&cli.BoolFlag{Name: "no-pre-vote", Usage: "nodes raise their term without asking first whether they could win (thesis §9.6)"},
+			&cli.BoolFlag{Name: "no-check-quorum", Usage: "a leader that no majority answers goes on leading (thesis §6.2)"},
+			&cli.BoolFlag{Name: "no-ignore-votes", Usage: "nodes that hear a leader consider requests for votes all the same (§6)"},
+			&cli.BoolFlag{Name: "no-transfer", Usage: "leaders do not hand over (thesis §3.10)"},
+			&cli.StringFlag{Name: "snapshot-size", Usage: "`SIZE` of the log, like 64MiB, at which a node takes a snapshot; 0 is never (§7)", DefaultText: "the profile's: " + defaultSnapshotSize()},
+			unsafeFlag(),
 			&cli.BoolFlag{Name: "tui", Usage: "open the terminal UI; leaving it does not stop the lab"},
 			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "do not wait for a leader"},
@@ -44,11 +49,15 @@ returns; the lab runs on. With a lab of that name running it prints it and exits
 or exits 4 when other settings are asked for.
 
 --preload gives each node a log: one digit an entry, its term, or terms with dots
-between them. The same index and term is the same entry on every node.`,
+between them. The same index and term is the same entry on every node.
+
+The --no- flags take away what serious implementations add to the paper's Raft.
+--unsafe breaks the paper's own rules: the lab says so wherever it is shown.`,
 		examples: []example{
 			{"raftlab up -n 5", "five nodes, timeouts as in the paper: 150 to 300 ms"},
 			{"raftlab up -n 5 --profile classroom --tui", "slow enough to watch"},
 			{"raftlab up -n 3 --preload '1=112 2=111' --terms '2=3'", "logs that differ"},
+			{"raftlab up --unsafe forget-vote", "Raft without one of its rules; --unsafe help lists all"},
 			{"raftlab up --foreground", "in containers and CI"},
 		},
 		run: up,
@@ -57,6 +66,9 @@ between them. The same index and term is the same entry on every node.`,
 
 func up(c *call) error {
 	config, err := upConfig(c)
+	if errors.Is(err, errUnsafeHelp) {
+		return listUnsafe(c)
+	}
 	if err != nil {
 		return err
 	}
@@ -152,6 +164,17 @@ func upConfig(c *call) (netlab.Config, error) {
 		}
 	}
 	config.PreVote = !c.Bool("no-pre-vote")
+	config.CheckQuorum = !c.Bool("no-check-quorum")
+	config.IgnoreVotes = !c.Bool("no-ignore-votes")
+	config.Transfer = !c.Bool("no-transfer")
+	if c.IsSet("snapshot-size") {
+		if config.SnapshotBytes, err = parseSnapshotSize(c.String("snapshot-size")); err != nil {
+			return config, err
+		}
+	}
+	if config.Unsafe, err = parseUnsafe(c.StringSlice("unsafe")); err != nil {
+		return config, err
+	}
 	config.Speed = c.Float64("speed")
 	config.Seed = c.Uint64("seed")
 	config.Listen = c.String("listen")
@@ -162,6 +185,30 @@ func upConfig(c *call) (netlab.Config, error) {
 		return config, err
 	}
 	return config, config.Validate()
+}
+
+// parseSnapshotSize reads the size at which a log is folded; never is 0.
+func parseSnapshotSize(s string) (int64, error) {
+	if s == "never" {
+		return 0, nil
+	}
+	bytes, ok := parseSize(s)
+	if !ok {
+		return 0, usageErrorf("--snapshot-size wants a number of bytes like 64MiB or 4096, or 0 for never, not %q", clean(s)).WithHint("raftlab help up")
+	}
+	return bytes, nil
+}
+
+// defaultSnapshotSize is what a lab does when nobody says otherwise.
+func defaultSnapshotSize() string {
+	config, err := netlab.Profile(netlab.ProfileLAN)
+	if err != nil {
+		panic(err) // the profile of the flag's own default
+	}
+	if config.SnapshotBytes == 0 {
+		return "never"
+	}
+	return strings.ReplaceAll(size(config.SnapshotBytes), " ", "")
 }
 
 // parseRange reads MIN-MAX, or one value for both.
@@ -296,7 +343,7 @@ func nodeList(words string) string { return "S" + strings.ReplaceAll(words, " ",
 // foreground prints events until a signal comes, then ends the lab.
 func foreground(c *call, client *netlab.Client) error {
 	c.talk("lab %s runs until Ctrl-C", c.labName())
-	err := followEvents(c, client, 0)
+	err := followEvents(c, client, nil, 0)
 	if ctxErr := c.Context.Context.Err(); ctxErr == nil {
 		return err // the lab was ended by somebody else, or is lost
 	}

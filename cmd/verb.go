@@ -35,6 +35,7 @@ type word int
 const (
 	wordAny word = iota
 	wordNode
+	wordNewNode
 	wordSide
 	wordLink
 	wordCond

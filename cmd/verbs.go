@@ -8,7 +8,9 @@ func verbs() []*verb {
 
 		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), waitVerb(), expectVerb(),
 
-		killVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), electVerb(),
+		killVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), electVerb(), transferVerb(), snapshotVerb(),
+
+		addVerb(), removeVerb(), membersVerb(),
 
 		holdVerb(), releaseVerb(), speedVerb(),
 
