@@ -14,7 +14,7 @@ import (
 func loadVerb() *verb {
 	return &verb{
 		name: "load", args: "[stop]", usage: "Write all the time, as many clients would", category: categoryData, dry: true,
-		max: 1, words: []word{wordStop}, key: "a",
+		max: 1, words: []word{wordStop}, key: "W",
 		flags: []cli.Flag{
 			&cli.Float64Flag{Name: "rate", Usage: "`N` writes a second in all", Value: 50},
 			&cli.IntFlag{Name: "clients", Usage: "`N` clients, each with a session of its own", Value: 8},
