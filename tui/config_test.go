@@ -227,7 +227,7 @@ func TestNodeFacts(t *testing.T) {
 		{jointVote, 2, []string{"votes: S2 yes S4 yes S5 yes", "has 1 of 3 old, 3 of 5 new, 2+3 win"}},
 		{learning, 1, []string{"probes the log"}},
 		{transferring, 1, []string{"hands over to S3"}},
-		{receiving, 1, []string{"log 51-64", "snapshot of 1-50 (term 3) 8.0 MiB", "snapshot 38%"}},
+		{receiving, 1, []string{"log 51-64", "snapshot of 1-50 (t3) 8.0 MiB", "snapshot 38%"}},
 		{receiving, 3, []string{"log empty", "has no configuration yet", "is sent snapshot 50: 3.1 MiB of 8.0 MiB by S1"}},
 		{compacted, 2, []string{"writing one"}},
 		{compacted, 5, []string{"log empty behind the snapshot"}},

@@ -70,12 +70,12 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 	case first > n.LastIndex:
 		add(plain, "log empty behind the snapshot, commit %d, applied %d", n.Commit, n.Applied)
 	default:
-		add(plain, "log %d-%d, last term %d, durable %d, commit %d, applied %d", first, n.LastIndex, n.LastTerm, n.Durable, n.Commit, n.Applied)
+		add(plain, "log %d-%d (t%d), durable %d, commit %d, applied %d", first, n.LastIndex, n.LastTerm, n.Durable, n.Commit, n.Applied)
 	}
 	add(plain, "%s", configText(n))
 	disk := "on disk " + bytesText(n.DataBytes)
 	if n.SnapshotIndex > 0 {
-		disk += fmt.Sprintf(", snapshot of 1-%d (term %d) %s", n.SnapshotIndex, n.SnapshotTerm, bytesText(n.SnapshotSize))
+		disk += fmt.Sprintf(", snapshot of 1-%d (t%d) %s", n.SnapshotIndex, n.SnapshotTerm, bytesText(n.SnapshotSize))
 	} else {
 		disk += ", no snapshot"
 	}
