@@ -7,14 +7,25 @@
 //	all(nodes, .commit == 7)
 //	S4.terms == "1114455666"
 //	kv("x") == "1"
+//	config.joint                                  C_old,new counts (§6)
+//	config.voters == [1, 2, 3] and config.committed
+//	4 in config.learners, S4.role == "learner"
+//	S2.snapshot_index >= 900, S2.first_index > 1  its log is folded up to there (§7)
+//	S4.flow == "snapshot"                         how the leader sends to S4
 //
-// Three plain words stand for the common ones: leader, quorum, converged. It
-// knows no lab: it is given an [Env].
+// Names are those of status JSON; config is the configuration that counts, with
+// voters (C_new while joint), voters_old, learners, index, committed, joint, and
+// how many of each set decide: quorum, quorum_old.
+//
+// Three plain words stand for the common ones: leader, quorum (a leader that a
+// majority of the voters follows, while the configuration is joint of both sets)
+// and converged. It knows no lab: it is given an [Env].
 package cond
 
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"sort"
 	"strings"
@@ -34,9 +45,11 @@ const maxLength = 4096
 
 // Words are the plain words and what each stands for.
 var Words = map[string]string{
-	"leader":    `leader != 0`,
-	"quorum":    `leader != 0 && count(nodes, .state == "up" && .leader == leader && .term == term) >= quorum`,
-	"converged": `leader != 0 && all(nodes, .state != "up" || (.last_index == last_index && .commit == last_index && .applied == last_index))`,
+	"leader": `leader != 0`,
+	"quorum": `leader != 0` +
+		` && count(nodes, .id in config.voters && .state == "up" && .leader == leader && .term == term) >= config.quorum` +
+		` && count(nodes, .id in config.voters_old && .state == "up" && .leader == leader && .term == term) >= config.quorum_old`,
+	"converged": `leader != 0 && all(nodes, .state != "up" || !.member || (.last_index == last_index && .commit == last_index && .applied == last_index))`,
 }
 
 // Env is what a condition speaks of: one moment of a lab. Names in conditions
@@ -47,11 +60,24 @@ type Env struct {
 	Rate                         float64
 	LabNS                        int
 	Partition                    [][]int
+	Config                       Config
 	Nodes                        []Node // ascending by ID
 	Links                        []Link
 	Violations                   []Violation
 	// KV reads a key through the log; "" when it is missing. nil: not available.
 	KV func(key string) (string, error)
+}
+
+// Config is the configuration of an Env that counts (§6).
+type Config struct {
+	Index     int   `expr:"index"`
+	Committed bool  `expr:"committed"`
+	Joint     bool  `expr:"joint"`
+	Voters    []int `expr:"voters"` // C_new while joint
+	VotersOld []int `expr:"voters_old"`
+	Learners  []int `expr:"learners"`
+	Quorum    int   `expr:"quorum"`     // how many of Voters decide
+	QuorumOld int   `expr:"quorum_old"` // how many of VotersOld, 0 unless joint
 }
 
 // Node is one node of an Env.
@@ -69,6 +95,13 @@ type Node struct {
 	Pending   int    `expr:"pending"`
 	Starts    int    `expr:"starts"`
 	Terms     string `expr:"terms"` // the log's terms, a digit an entry, or with dots from term 10 on
+
+	Member        bool   `expr:"member"` // the configuration has it
+	ConfigIndex   int    `expr:"config_index"`
+	FirstIndex    int    `expr:"first_index"` // of its log; more than 1 once entries are dropped
+	SnapshotIndex int    `expr:"snapshot_index"`
+	TransferTo    int    `expr:"transfer_to"`
+	Flow          string `expr:"flow"` // how the leader sends to it: probe, replicate, snapshot; "" for nobody's
 }
 
 // Link is one directed link of an Env.
@@ -186,7 +219,7 @@ func (c *Cond) Eval(env *Env) (bool, error) {
 	for _, s := range c.speaks {
 		name, _, _ := strings.Cut(s, ".")
 		if _, ok := names[name]; !ok && isNode(name) {
-			return false, fmt.Errorf("condition %q: %s is not in this lab, it has S1 to S%d", c.src, name, len(env.Nodes))
+			return false, fmt.Errorf("condition %q: %s is not in this lab, it has %s", c.src, name, env.nodeNames())
 		}
 	}
 	out, err := expr.Run(c.program, names)
@@ -211,7 +244,7 @@ func (env *Env) names() map[string]any {
 	}
 	m := map[string]any{
 		"leader": env.Leader, "term": env.Term, "commit": env.Commit, "quorum": env.Quorum,
-		"held": env.Held, "rate": env.Rate, "lab_ns": env.LabNS, "last_index": last,
+		"config": env.Config, "held": env.Held, "rate": env.Rate, "lab_ns": env.LabNS, "last_index": last,
 		"partition": env.Partition, "nodes": env.Nodes, "links": env.Links, "violations": env.Violations,
 		"kv": func(key string) (string, error) {
 			if env.KV == nil {
@@ -238,20 +271,24 @@ func (c *Cond) Seen(env *Env) string {
 		switch {
 		case !ok || name == "kv":
 			continue
+		case name == "nodes" && field == "id":
+			continue
+		case name == "config" && field != "":
+			out = append(out, fmt.Sprintf("%s %v", s, fieldOf(env.Config, field)))
 		case name == "nodes" && field != "":
 			var each []string
 			for _, n := range env.Nodes {
-				each = append(each, fmt.Sprintf("S%d %v", n.ID, n.field(field)))
+				each = append(each, fmt.Sprintf("S%d %v", n.ID, fieldOf(n, field)))
 			}
 			out = append(out, field+" "+strings.Join(each, ", "))
 		case isNode(name):
 			if field == "" {
 				continue
 			}
-			out = append(out, fmt.Sprintf("%s %v", s, value.(Node).field(field)))
+			out = append(out, fmt.Sprintf("%s %v", s, fieldOf(value, field)))
 		case name == "violations":
 			out = append(out, fmt.Sprintf("%d violations", len(env.Violations)))
-		case name == "nodes" || name == "links":
+		case name == "nodes" || name == "links" || name == "config":
 			continue
 		default:
 			out = append(out, fmt.Sprintf("%s %v", name, value))
@@ -260,36 +297,27 @@ func (c *Cond) Seen(env *Env) string {
 	return strings.Join(out, "; ")
 }
 
-func (n Node) field(name string) any {
-	switch name {
-	case "id":
-		return n.ID
-	case "state":
-		return n.State
-	case "role":
-		return n.Role
-	case "term":
-		return n.Term
-	case "vote":
-		return n.Vote
-	case "leader":
-		return n.Leader
-	case "last_index":
-		return n.LastIndex
-	case "last_term":
-		return n.LastTerm
-	case "commit":
-		return n.Commit
-	case "applied":
-		return n.Applied
-	case "pending":
-		return n.Pending
-	case "starts":
-		return n.Starts
-	case "terms":
-		return n.Terms
+// fieldOf is a field of a struct by the name that conditions have for it.
+func fieldOf(v any, name string) any {
+	t := reflect.TypeOf(v)
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("expr") == name {
+			return reflect.ValueOf(v).Field(i).Interface()
+		}
 	}
 	return "?"
+}
+
+// nodeNames is "S1 to S5", or "S1 S2 S6" where numbers are left out.
+func (env *Env) nodeNames() string {
+	if n := len(env.Nodes); n > 1 && env.Nodes[0].ID == 1 && env.Nodes[n-1].ID == n {
+		return fmt.Sprintf("S1 to S%d", n)
+	}
+	var each []string
+	for _, n := range env.Nodes {
+		each = append(each, fmt.Sprintf("S%d", n.ID))
+	}
+	return strings.Join(each, " ")
 }
 
 // spoken lists what an expression looks at, each once, in reading order.

@@ -14,9 +14,10 @@ func env() *Env {
 		return "", nil
 	}}
 	for id := 1; id <= 3; id++ {
-		e.Nodes = append(e.Nodes, Node{ID: id, State: "up", Role: "follower", Term: 7, Leader: 3, LastIndex: 44, LastTerm: 7, Commit: 44, Applied: 44, Terms: "1114455666"})
+		e.Nodes = append(e.Nodes, Node{ID: id, State: "up", Role: "follower", Term: 7, Leader: 3, LastIndex: 44, LastTerm: 7, Commit: 44, Applied: 44, Terms: "1114455666", Member: true, FirstIndex: 1, Flow: "replicate"})
 	}
-	e.Nodes[2].Role = "leader"
+	e.Nodes[2].Role, e.Nodes[2].Flow = "leader", ""
+	e.Config = Config{Committed: true, Voters: []int{1, 2, 3}, VotersOld: []int{}, Learners: []int{}, Quorum: 2}
 	return e
 }
 
@@ -25,6 +26,19 @@ func TestConditions(t *testing.T) {
 	stopped.Nodes[0].State, stopped.Nodes[0].Commit, stopped.Nodes[0].LastIndex = "dead", 2, 2
 	behind := env()
 	behind.Nodes[0].Applied = 43
+	// S4 and S5 are new voters, and S5 knows of no leader yet.
+	joint := env()
+	joint.Nodes = append(joint.Nodes, Node{ID: 4, State: "up", Role: "follower", Term: 7, Leader: 3, Member: true}, Node{ID: 5, State: "up", Member: true})
+	joint.Config = Config{Index: 12, Joint: true, Voters: []int{3, 4, 5}, VotersOld: []int{1, 2, 3}, Quorum: 2, QuorumOld: 2}
+	lost := env() // of the old voters only S3 runs, the new ones are enough
+	lost.Nodes = append(lost.Nodes, joint.Nodes[3:]...)
+	lost.Config = joint.Config
+	lost.Nodes[0].State, lost.Nodes[1].State = "dead", "dead"
+	learner := env()
+	learner.Config.Learners = []int{4}
+	learner.Nodes = append(learner.Nodes, Node{ID: 4, State: "up", Role: "learner", Member: true, Flow: "snapshot", LastIndex: 9, SnapshotIndex: 9, FirstIndex: 10})
+	outside := env()
+	outside.Nodes = append(outside.Nodes, Node{ID: 4, State: "up", Role: "follower"})
 	tests := []struct {
 		src  string
 		env  *Env
@@ -36,6 +50,15 @@ func TestConditions(t *testing.T) {
 		{`converged`, env(), true},
 		{`converged`, stopped, true}, // a dead node has nothing to say
 		{`converged`, behind, false},
+		{`quorum`, joint, true},
+		{`quorum`, lost, false},
+		{`converged`, outside, true}, // no member, nothing to store
+		{`config.joint && config.index == 12 && not config.committed`, joint, true},
+		{`config.voters == [3, 4, 5] and config.voters_old == [1, 2, 3]`, joint, true},
+		{`config.voters == [1, 2, 3] and config.committed`, env(), true},
+		{`4 in config.learners && S4.role == "learner" && S4.flow == "snapshot"`, learner, true},
+		{`S4.snapshot_index >= 9 && S4.first_index > 1`, learner, true},
+		{`all(nodes, .member)`, outside, false},
 		{`leader == 3`, env(), true},
 		{`leader != 3`, env(), false},
 		{`S1.term >= 2`, env(), true},
@@ -116,6 +139,9 @@ func TestSeenNamesWhatTheConditionSpeaksOf(t *testing.T) {
 		`kv("x") == "2"`:                                  "",
 		`all(nodes, .last_index == 1 && .state == "up") `: "last_index S1 44, S2 44, S3 44; state S1 up, S2 up, S3 up",
 		`commit == 3 || commit == 4`:                      "commit 44",
+		`config.joint or config.voters == [1]`:            "config.joint false; config.voters [1 2 3]",
+		`count(nodes, .id in config.learners) == 1`:       "config.learners []",
+		`S1.first_index > 1`:                              "S1.first_index 1",
 	} {
 		c, err := Compile(src)
 		if err != nil {

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,23 +10,28 @@ import (
 )
 
 // Event says what ev means in one sentence without its node's name, and names
-// the rule of Raft behind it with its section. voters is the cluster's size.
-func Event(ev raft.Event, voters int) (text, rule string) {
+// the rule of Raft behind it with its section. c is the configuration its node
+// counted by, the zero one when that is not known.
+func Event(ev raft.Event, c raft.Configuration) (text, rule string) {
+	if ev.Config == nil {
+		ev.Config = new(raft.Configuration) // a node that tells half a fact is not to end its reader
+	}
+	return sentence(ev, c), ev.Rule().String()
+}
+
+func sentence(ev raft.Event, c raft.Configuration) string {
 	switch ev.Kind {
 	case raft.EventRole:
 		return role(ev)
 	case raft.EventTimeout:
 		return timeout(ev)
 	case raft.EventTermSeen:
-		return fmt.Sprintf("hears term %d from %v and adopts it", ev.Term, ev.Peer),
-			"All servers: a higher term in a message is adopted, and its receiver is a follower (§5.1)"
+		return fmt.Sprintf("hears term %d from %v and adopts it", ev.Term, ev.Peer)
 	case raft.EventVoteGiven:
 		if ev.PreVote {
-			return fmt.Sprintf("would vote for %v: hears no leader, and %v's log (%s) is as new as its own", ev.Peer, ev.Peer, position(ev.Index, ev.LogTerm)),
-				"PreVote: asked before any term is raised; grants promise nothing (thesis §9.6)"
+			return fmt.Sprintf("would vote for %v: hears no leader, and %v's log (%s) is as new as its own", ev.Peer, ev.Peer, position(ev.Index, ev.LogTerm))
 		}
-		return fmt.Sprintf("votes for %v in term %d: first to ask, and its log (%s) is as new as its own", ev.Peer, ev.Term, position(ev.Index, ev.LogTerm)),
-			"RequestVote 2: one vote a term, for a candidate whose log is at least as up to date (§5.2, §5.4.1)"
+		return fmt.Sprintf("votes for %v in term %d: first to ask, and its log (%s) is as new as its own", ev.Peer, ev.Term, position(ev.Index, ev.LogTerm))
 	case raft.EventVoteRefused:
 		return voteRefused(ev)
 	case raft.EventVoteCounted:
@@ -34,109 +40,238 @@ func Event(ev raft.Event, voters int) (text, rule string) {
 			answer = "yes"
 		}
 		if ev.PreVote {
-			return fmt.Sprintf("counts %v's pre-vote: %s", ev.Peer, answer),
-				"PreVote: yes from a majority starts a real election (thesis §9.6)"
+			return fmt.Sprintf("counts %v's pre-vote: %s", ev.Peer, answer)
 		}
-		return fmt.Sprintf("counts %v's vote in term %d: %s", ev.Peer, ev.Term, answer),
-			"Candidates: votes from a majority make a leader (§5.2)"
+		return fmt.Sprintf("counts %v's vote in term %d: %s", ev.Peer, ev.Term, answer)
 	case raft.EventElected:
-		return fmt.Sprintf("won term %d with the votes of %s (%d of %d)", ev.Term, Names(ev.Nodes), len(ev.Nodes), voters),
-			"Candidates: votes from a majority make a leader (§5.2); at most one a term (Election Safety)"
+		return fmt.Sprintf("won term %d with the votes of %s%s", ev.Term, Names(ev.Nodes), share(ev.Nodes, c))
 	case raft.EventAppended:
 		if ev.Peer == 0 {
-			return fmt.Sprintf("takes %s into its log in term %d", span("entry", ev.First, ev.Index), ev.LogTerm),
-				"Leaders: append a client's entry, replicate it, answer once it is applied (§5.3)"
+			return fmt.Sprintf("takes %s into its log in term %d", span("entry", ev.First, ev.Index), ev.LogTerm)
 		}
-		return fmt.Sprintf("appends %s from %v", span("entry", ev.First, ev.Index), ev.Peer),
-			"AppendEntries 4: append the entries not already in the log (§5.3)"
+		return fmt.Sprintf("appends %s from %v", span("entry", ev.First, ev.Index), ev.Peer)
 	case raft.EventTruncated:
-		return fmt.Sprintf("drops %s, never committed: %v, leader of term %d, has others there", span("entry", ev.First, ev.Index), ev.Peer, ev.Term),
-			"AppendEntries 3: an entry that conflicts with the leader's goes, with all that follow it (§5.3)"
+		return fmt.Sprintf("drops %s, never committed: %v, leader of term %d, has others there", span("entry", ev.First, ev.Index), ev.Peer, ev.Term)
 	case raft.EventAppendRefused:
 		return appendRefused(ev)
 	case raft.EventBackedUp:
-		return fmt.Sprintf("walks back for %v: next entry to try is %d", ev.Peer, ev.Index),
-			"Leaders: on a refusal nextIndex goes back, a term at a time, and the append is tried again (§5.3)"
+		return fmt.Sprintf("walks back for %v: next entry to try is %d", ev.Peer, ev.Index)
 	case raft.EventCommitted:
 		if len(ev.Nodes) > 0 {
-			return fmt.Sprintf("committed %s: stored on %s (%d of %d)", span("", ev.First, ev.Index), Names(ev.Nodes), len(ev.Nodes), voters),
-				"Leaders: an entry of the own term on a majority is committed, and with it all before it (§5.3, §5.4.2)"
+			return fmt.Sprintf("committed %s: stored on %s%s", span("", ev.First, ev.Index), Names(ev.Nodes), share(ev.Nodes, c))
 		}
-		return fmt.Sprintf("learns that %s committed", has(ev.First, ev.Index)),
-			"AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry) (§5.3)"
+		return fmt.Sprintf("learns that %s committed", has(ev.First, ev.Index))
 	case raft.EventCommitHeld:
-		return fmt.Sprintf("a majority stores %d, but it is of term %d: it commits with the first entry of term %d, not by being counted", ev.Index, ev.LogTerm, ev.Term),
-			"Leaders: only entries of the current term commit by counting replicas (§5.4.2)"
+		return fmt.Sprintf("a majority stores %d, but it is of term %d: it commits with the first entry of term %d, not by being counted", ev.Index, ev.LogTerm, ev.Term)
+	case raft.EventConfigured, raft.EventConfigCommitted, raft.EventCatchingUp, raft.EventCaughtUp, raft.EventChangeDropped:
+		return membership(ev)
+	case raft.EventSteppedDown:
+		return steppedDown(ev)
+	case raft.EventTransferStarted:
+		return fmt.Sprintf("hands over to %v: takes no new commands, and brings its log up to its own", ev.Peer)
+	case raft.EventTransferSent:
+		return fmt.Sprintf("tells %v, whose log is as its own, to stand for election at once", ev.Peer)
+	case raft.EventTransferFailed:
+		return fmt.Sprintf("leads on: %v did not take over within an election timeout", ev.Peer)
+	case raft.EventSnapshotTaken, raft.EventCompacted, raft.EventSnapshotSent, raft.EventSnapshotDone, raft.EventSnapshotReceived, raft.EventSnapshotInstalled:
+		return snapshot(ev)
+	case raft.EventReadConfirmed:
+		return fmt.Sprintf("reads may be answered once %d is applied: after they came, %s still took it for their leader", ev.First, Names(ev.Nodes))
+	case raft.EventLeaseRead:
+		return fmt.Sprintf("reads may be answered once %d is applied, and nobody is asked: its lease holds for %s still", ev.Index, Length(ev.Span))
 	}
-	return fmt.Sprintf("event %d", ev.Kind), ""
+	return fmt.Sprintf("event %d", ev.Kind)
 }
 
-func role(ev raft.Event) (text, rule string) {
+// share is how many of c's voters nodes are, with a space before: " (3 of 5)",
+// while c is joint " (2 of 3 old and 3 of 5 new)".
+func share(nodes []raft.NodeID, c raft.Configuration) string {
+	among := func(voters []raft.NodeID) string {
+		n := 0
+		for _, id := range nodes {
+			if slices.Contains(voters, id) {
+				n++
+			}
+		}
+		return fmt.Sprintf("%d of %d", n, len(voters))
+	}
+	switch {
+	case len(c.Voters) == 0:
+		return ""
+	case c.Joint():
+		return " (" + among(c.VotersOld) + " old and " + among(c.Voters) + " new)"
+	}
+	return " (" + among(c.Voters) + ")"
+}
+
+func role(ev raft.Event) string {
 	switch ev.Role {
 	case raft.Leader:
-		return fmt.Sprintf("is leader of term %d", ev.Term),
-			"Leaders: send heartbeats at once, and a no-op that lets earlier entries commit (§5.2, §8)"
+		return fmt.Sprintf("is leader of term %d", ev.Term)
 	case raft.Candidate:
-		return fmt.Sprintf("stands in term %d: votes for itself, asks everyone", ev.Term),
-			"Candidates: raise the term, vote for self, reset the timer, ask all (§5.2)"
+		return fmt.Sprintf("stands in term %d: votes for itself, asks everyone", ev.Term)
 	case raft.PreCandidate:
-		return fmt.Sprintf("asks whether it could win term %d, without raising its own (pre-vote)", ev.Term+1),
-			"PreVote: a server asks first, so that one that cannot win does not disturb (thesis §9.6)"
+		return fmt.Sprintf("asks whether it could win term %d, without raising its own (pre-vote)", ev.Term+1)
 	}
 	if ev.Peer != 0 {
-		return fmt.Sprintf("follows %v in term %d", ev.Peer, ev.Term),
-			"Candidates: AppendEntries of a current leader makes a follower (§5.2)"
+		return fmt.Sprintf("follows %v in term %d", ev.Peer, ev.Term)
 	}
-	return fmt.Sprintf("is a follower in term %d, knows no leader", ev.Term), "Followers: answer candidates and leaders (§5.2)"
+	return fmt.Sprintf("is a follower in term %d, knows no leader", ev.Term)
 }
 
-func timeout(ev raft.Event) (text, rule string) {
-	rule = "Followers: no word of a leader for an election timeout starts an election (§5.2)"
-	if ev.Forced {
-		return "was told to time out now: starts an election", rule
+func timeout(ev raft.Event) string {
+	switch {
+	case ev.Forced && ev.Peer != 0:
+		return fmt.Sprintf("is told by %v, which hands over to it, to stand at once: starts an election", ev.Peer)
+	case ev.Forced:
+		return "was told to time out now: starts an election"
+	case ev.Role == raft.Candidate:
+		return fmt.Sprintf("no majority in term %d after %s: stands again", ev.Term, Length(ev.Span))
 	}
-	if ev.Role == raft.Candidate {
-		return fmt.Sprintf("no majority in term %d after %s: stands again", ev.Term, Length(ev.Span)),
-			"Candidates: an election without a winner times out and is held again (§5.2)"
-	}
-	return fmt.Sprintf("election timeout: %s without word of a leader", Length(ev.Span)), rule
+	return fmt.Sprintf("election timeout: %s without word of a leader", Length(ev.Span))
 }
 
-func voteRefused(ev raft.Event) (text, rule string) {
+func voteRefused(ev raft.Event) string {
 	ballot := "its vote"
 	if ev.PreVote {
 		ballot = "its pre-vote"
 	}
-	head := fmt.Sprintf("refuses %v %s: ", ev.Peer, ballot)
+	head := fmt.Sprintf("refuses %v %s", ev.Peer, ballot)
 	switch ev.Reason {
 	case raft.ReasonOldTerm:
-		return head + fmt.Sprintf("its own term, %d, is newer", ev.Term), "RequestVote 1: refuse an older term (§5.1)"
+		return head + fmt.Sprintf(": its own term, %d, is newer", ev.Term)
 	case raft.ReasonVoted:
-		return head + fmt.Sprintf("in term %d it voted for %v", ev.Term, ev.Other), "RequestVote 2: one vote a term (§5.2)"
+		return head + fmt.Sprintf(": in term %d it voted for %v", ev.Term, ev.Other)
 	case raft.ReasonLogNewer:
-		return head + fmt.Sprintf("its own log (%s) is newer than the candidate's (%s)", position(ev.Own, ev.OwnTerm), position(ev.Index, ev.LogTerm)),
-			"RequestVote 2: the candidate's log must be at least as up to date: last term, then length (§5.4.1)"
+		return head + fmt.Sprintf(": its own log (%s) is newer than the candidate's (%s)", position(ev.Own, ev.OwnTerm), position(ev.Index, ev.LogTerm))
 	case raft.ReasonLeaderKnown:
-		return head + "it hears from a leader", "PreVote: refused while a leader is heard from (thesis §9.6)"
-	case raft.ReasonUnknownNode:
-		return head + "it is no member of the cluster", "Only members of the configuration vote (§6)"
+		return head + ": it hears from " + leader(ev.Other)
+	case raft.ReasonLeaderHeard:
+		return fmt.Sprintf("ignores that %v asks for %s, and the term it asks in: it hears from %s", ev.Peer, ballot, leader(ev.Other))
 	}
-	return strings.TrimSuffix(head, ": "), "RequestVote (§5.2)"
+	return head
 }
 
-func appendRefused(ev raft.Event) (text, rule string) {
-	head := fmt.Sprintf("refuses %v's entries after %s: ", ev.Peer, position(ev.Index, ev.LogTerm))
+// leader is who leads, by name where that is known.
+func leader(id raft.NodeID) string {
+	if id == 0 {
+		return "a leader"
+	}
+	return "leader " + id.String()
+}
+
+func appendRefused(ev raft.Event) string {
+	head := fmt.Sprintf("refuses %v's entries after %s", ev.Peer, position(ev.Index, ev.LogTerm))
 	switch ev.Reason {
 	case raft.ReasonOldTerm:
-		return fmt.Sprintf("refuses what %v sends: its term is over, this is term %d", ev.Peer, ev.Term), "AppendEntries 1: refuse an older term (§5.1)"
+		return fmt.Sprintf("refuses what %v sends: its term is over, this is term %d", ev.Peer, ev.Term)
 	case raft.ReasonLogShort:
-		return head + fmt.Sprintf("its log ends at %d", ev.Own), "AppendEntries 2: refuse without an entry at prevLogIndex of prevLogTerm (§5.3)"
+		return head + fmt.Sprintf(": its log ends at %d", ev.Own)
 	case raft.ReasonLogConflict:
-		return head + fmt.Sprintf("its own entry there is of term %d", ev.OwnTerm), "AppendEntries 2: refuse without an entry at prevLogIndex of prevLogTerm (§5.3)"
-	case raft.ReasonUnknownNode:
-		return head + "it is no member of the cluster", "The newest configuration in the log counts (§6)"
+		return head + fmt.Sprintf(": its own entry there is of term %d", ev.OwnTerm)
 	}
-	return strings.TrimSuffix(head, ": "), "AppendEntries (§5.3)"
+	return head
+}
+
+// membership tells of a change of the configuration (§6).
+func membership(ev raft.Event) string {
+	c := *ev.Config
+	switch ev.Kind {
+	case raft.EventConfigured:
+		switch {
+		case ev.Reverted:
+			return "counts by the configuration before again: " + Config(c) + entryOf(ev.Index) + ", for the entry of a newer one is dropped"
+		case c.Joint():
+			return "counts by C_old,new from now on, not when it is committed: " + Config(c) + entryOf(ev.Index)
+		}
+		return "counts by this configuration from now on: " + Config(c) + entryOf(ev.Index)
+	case raft.EventConfigCommitted:
+		if c.Joint() {
+			return "C_old,new is committed" + entryOf(ev.Index) + ": neither set of voters can decide alone, and C_new may follow"
+		}
+		return "the configuration " + Config(c) + entryOf(ev.Index) + " is committed"
+	case raft.EventCatchingUp:
+		return fmt.Sprintf("brings %s up to date before %s in %s", And(ev.Nodes), vote(ev.Nodes), Config(c))
+	case raft.EventCaughtUp:
+		return fmt.Sprintf("%v has caught up to %d: the last round took %s, so its vote will not hold the others up", ev.Peer, ev.Index, Length(ev.Span))
+	}
+	head := "gives up the change to " + Config(c)
+	switch {
+	case ev.Reason == raft.ReasonTooSlow && len(ev.Nodes) > 0:
+		return head + ": " + And(ev.Nodes) + " did not catch up in time"
+	case ev.Reason == raft.ReasonTooSlow:
+		return head + ": its new servers did not catch up in time"
+	case ev.Reason == raft.ReasonLeadershipLost:
+		return head + ": it leads no more, and nothing of it is in the log"
+	}
+	return head
+}
+
+func vote(ids []raft.NodeID) string {
+	if len(ids) == 1 {
+		return "it votes"
+	}
+	return "they vote"
+}
+
+func entryOf(i raft.Index) string {
+	if i == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (entry %d)", i)
+}
+
+// Config is a configuration inside a sentence: "S1 S2 S3", "S1 S2 S3 and
+// learners S4", "old S1 S2 S3, new S1 S2 S3 S4 S5".
+func Config(c raft.Configuration) string {
+	text := Names(c.Voters)
+	if c.Joint() {
+		text = "old " + Names(c.VotersOld) + ", new " + text
+	}
+	switch len(c.Learners) {
+	case 0:
+	case 1:
+		text += " and learner " + Names(c.Learners)
+	default:
+		text += " and learners " + Names(c.Learners)
+	}
+	return text
+}
+
+func steppedDown(ev raft.Event) string {
+	head := fmt.Sprintf("gives up the leadership of term %d", ev.Term)
+	switch ev.Reason {
+	case raft.ReasonQuorumLost:
+		heard := "nobody"
+		if len(ev.Nodes) > 0 {
+			heard = "only " + And(ev.Nodes)
+		}
+		return head + ": for an election timeout " + heard + " answered, and that is no majority"
+	case raft.ReasonRemoved:
+		return head + ": the configuration that is committed now has it no more"
+	}
+	return head
+}
+
+// snapshot tells of a snapshot (§7).
+func snapshot(ev raft.Event) string {
+	at := position(ev.Index, ev.LogTerm)
+	switch ev.Kind {
+	case raft.EventSnapshotTaken:
+		return fmt.Sprintf("has written a snapshot of its state after %s", at)
+	case raft.EventCompacted:
+		return fmt.Sprintf("drops the log's entries up to %d: a snapshot stands for them", ev.Index)
+	case raft.EventSnapshotSent:
+		return fmt.Sprintf("sends %v its snapshot (%s): the entries it needs are dropped", ev.Peer, at)
+	case raft.EventSnapshotDone:
+		return fmt.Sprintf("%v has the snapshot of %d: replication goes on behind it", ev.Peer, ev.Index)
+	case raft.EventSnapshotReceived:
+		return fmt.Sprintf("is sent a snapshot by %v (%s)", ev.Peer, at)
+	}
+	if ev.Granted {
+		return fmt.Sprintf("takes over %v's snapshot (%s) and keeps the log that follows it", ev.Peer, at)
+	}
+	return fmt.Sprintf("takes over %v's snapshot (%s) in place of its whole log and state", ev.Peer, at)
 }
 
 // position is where a log ends: its last index and that entry's term.
@@ -169,8 +304,12 @@ func has(first, last raft.Index) string {
 	return span("", first, last) + " is"
 }
 
-// Names lists nodes as the paper writes them: "S1 S3 S5".
+// Names lists nodes as the paper writes them: "S1 S3 S5"; "nobody" when there
+// are none.
 func Names(ids []raft.NodeID) string {
+	if len(ids) == 0 {
+		return "nobody"
+	}
 	s := make([]string, len(ids))
 	for i, id := range ids {
 		s[i] = id.String()

@@ -16,6 +16,14 @@ type View struct {
 	Held  bool
 	// Open tells whether the network lets frames pass from a to b. nil: everywhere.
 	Open func(a, b raft.NodeID) bool
+
+	// Config is the configuration that counts, and ConfigIndex its entry; without
+	// any voter it is all nodes. Target is what the leader catches learners up for.
+	Config      raft.Configuration
+	ConfigIndex raft.Index
+	Committed   bool // Config is
+	Target      *raft.Configuration
+	Unsafe      []string // the rules that are switched off
 }
 
 // Node is one node as far as the sentences need it. Of one that is dead or
@@ -32,6 +40,11 @@ type Node struct {
 	TimerEnd raft.Time
 	Votes    []raft.Vote // a candidate's
 	Since    raft.Time   // when it died or was paused
+
+	TransferTo    raft.NodeID     // whom a leader hands over to
+	Peers         []raft.Progress // a leader's
+	SnapshotBytes int64           // size of its snapshot
+	LostQuorum    bool            // it gave up the leadership of its term: no majority answered
 }
 
 func (n Node) runs() bool { return !n.Dead && !n.Paused }
@@ -96,14 +109,21 @@ func (v View) clauses() []clause {
 	if len(v.Nodes) == 0 {
 		return append(out, say("The lab has no nodes."))
 	}
+	if len(v.Unsafe) > 0 {
+		out = append(out, say("Unsafe on purpose: %s.", strings.Join(v.Unsafe, ", ")))
+	}
+	if len(v.Config.Voters) == 0 {
+		for _, n := range v.Nodes {
+			v.Config.Voters = append(v.Config.Voters, n.ID)
+		}
+		v.Committed = true
+	}
 	leaders := v.leaders()
-	if len(leaders) > 0 && v.reach(leaders[0]) >= v.quorum() {
+	if len(leaders) > 0 && v.reach(leaders[0]).won() {
 		return append(out, v.led(leaders)...)
 	}
 	return append(out, v.leaderless(leaders)...)
 }
-
-func (v View) quorum() int { return len(v.Nodes)/2 + 1 }
 
 // leaders are the running nodes that believe they lead, newest term first.
 func (v View) leaders() []Node {
@@ -117,16 +137,12 @@ func (v View) leaders() []Node {
 	return out
 }
 
-// reach counts the running nodes n can talk with in both directions, itself
+// reach counts the running voters n can talk with in both directions, itself
 // included: what it can win an election or commit an entry with.
-func (v View) reach(n Node) int {
-	count := 0
-	for _, m := range v.Nodes {
-		if m.ID == n.ID || m.runs() && v.open(n.ID, m.ID) && v.open(m.ID, n.ID) {
-			count++
-		}
-	}
-	return count
+func (v View) reach(n Node) tally {
+	return v.count(func(m Node) bool {
+		return m.ID == n.ID || m.runs() && v.open(n.ID, m.ID) && v.open(m.ID, n.ID)
+	})
 }
 
 func (v View) open(a, b raft.NodeID) bool { return v.Open == nil || v.Open(a, b) }
@@ -141,39 +157,47 @@ func (v View) led(leaders []Node) []clause {
 		out = append(out, say("%v leads term %d; there is no other node.", l.ID, l.Term))
 	case behind == total:
 		out = append(out, say("%v leads term %d, all %d nodes follow.", l.ID, l.Term, total))
-	case behind == 1:
+	case behind == 1 && total > len(v.strangers())+1:
 		out = append(out, say("%v has won term %d; the others have not heard of it yet.", l.ID, l.Term))
-	case behind < v.quorum():
+	case !v.count(func(n Node) bool { return v.follows(n, l) }).won():
 		out = append(out, say("%v has won term %d; %d of %d nodes know of it so far.", l.ID, l.Term, behind, total))
 	default:
 		out = append(out, say("%v leads %d of %d nodes in term %d.", l.ID, behind, total, l.Term))
 	}
+	out = append(out, v.handover(l)...)
 	for _, s := range leaders[1:] {
 		out = append(out, v.stale(s))
 	}
+	out = append(out, v.change(l)...)
 	out = append(out, v.missing()...)
 	out = append(out, v.candidates(l)...)
-	return append(out, v.laggards(l)...)
+	out = append(out, v.snapshots(l)...)
+	out = append(out, v.stepped()...)
+	out = append(out, v.laggards(l)...)
+	return append(out, v.outside()...)
 }
 
 // following counts the nodes that take l for the leader of its term.
 func (v View) following(l Node) int {
 	count := 0
 	for _, n := range v.Nodes {
-		if n.ID == l.ID || n.runs() && n.Term == l.Term && n.Leader == l.ID {
+		if v.follows(n, l) {
 			count++
 		}
 	}
 	return count
 }
 
+func (v View) follows(n, l Node) bool {
+	return n.ID == l.ID || n.runs() && n.Term == l.Term && n.Leader == l.ID
+}
+
 // stale: a node that believes it leads while a newer term has a leader, or that
 // cannot reach a quorum.
 func (v View) stale(n Node) clause {
-	reach, total := v.reach(n), len(v.Nodes)
-	if reach < v.quorum() {
-		return say("%v still claims term %d, but it reaches only %d of %d nodes: nothing it accepts can commit.", n.ID, n.Term, reach, total).
-			or("%v claims term %d, but %d of %d cannot commit.", n.ID, n.Term, reach, total)
+	if reach := v.reach(n); !reach.won() {
+		return say("%v still claims term %d, but it reaches only %s: nothing it accepts can commit.", n.ID, n.Term, reach).
+			or("%v claims term %d, but %s cannot commit.", n.ID, n.Term, reach.short())
 	}
 	return say("%v still claims term %d; it steps down when it hears of the newer term.", n.ID, n.Term).
 		or("%v still claims term %d.", n.ID, n.Term)
@@ -214,8 +238,8 @@ func (v View) candidates(l Node) []clause {
 		if !n.runs() || n.Role != raft.Candidate && n.Role != raft.PreCandidate {
 			continue
 		}
-		if reach := v.reach(n); reach < v.quorum() {
-			out = append(out, say("%v stands, but it reaches only %d of %d nodes and cannot win.", n.ID, reach, len(v.Nodes)).
+		if reach := v.reach(n); !reach.won() {
+			out = append(out, say("%v stands, but it reaches only %s and cannot win.", n.ID, reach).
 				or("%v stands, but cannot win.", n.ID))
 		} else if n.Role == raft.Candidate && n.Term > l.Term {
 			out = append(out, say("%v stands in term %d and will depose %v.", n.ID, n.Term, l.ID))
@@ -229,7 +253,7 @@ func (v View) laggards(l Node) []clause {
 	var worst Node
 	var gap raft.Index
 	for _, n := range v.Nodes {
-		if n.ID != l.ID && n.runs() && n.Last < l.Commit && l.Commit-n.Last > gap {
+		if n.ID != l.ID && n.runs() && n.Last < l.Commit && l.Commit-n.Last > gap && !l.sends(n.ID) && v.Config.Has(n.ID) {
 			worst, gap = n, l.Commit-n.Last
 		}
 	}
@@ -245,29 +269,33 @@ func (v View) leaderless(leaders []Node) []clause {
 	if len(leaders) == 0 {
 		out = v.fallen()
 	}
-	running, best := 0, 0
+	running, best := v.count(Node.runs), tally{}
 	for _, n := range v.Nodes {
-		if n.runs() {
-			running++
-			best = max(best, v.reach(n))
+		if r := v.reach(n); n.runs() && v.Config.Voter(n.ID) && (len(best.sets) == 0 || best.under(r)) {
+			best = r
 		}
 	}
-	total, quorum := len(v.Nodes), v.quorum()
 	switch {
-	case running == 0:
+	case !slices.ContainsFunc(v.Nodes, Node.runs):
 		return append([]clause{say("No node runs.")}, v.missing()...)
-	case running < quorum:
-		out = append(out, say("No leader is possible: %d of %d nodes run, %d are needed.", running, total, quorum))
+	case !running.won():
+		out = append(out, say("No leader is possible: %s run, %s needed.", running, running.needed()))
 		out = append(out, v.missing()...)
-	case best < quorum:
-		out = append(out, say("No leader is possible: at most %d of %d nodes can talk to each other, %d are needed.", best, total, quorum).
-			or("No leader is possible: at most %d of %d nodes can talk, %d are needed.", best, total, quorum))
+	case !best.won():
+		out = append(out, say("No leader is possible: at most %s can talk to each other, %s needed.", best, best.needed()).
+			or("No leader is possible: at most %s can talk, %s needed.", best, best.needed()))
 		out = append(out, v.missing()...)
 	default:
 		out = append(out, v.election()...)
 	}
+	out = append(out, v.stepped()...)
 	for _, l := range leaders {
 		out = append(out, v.stale(l))
+	}
+	if len(leaders) > 0 {
+		out = append(out, v.change(leaders[0])...)
+	} else if v.Config.Joint() {
+		out = append(out, v.change(Node{})...)
 	}
 	return out
 }
@@ -315,8 +343,9 @@ func (v View) election() []clause {
 	switch {
 	case len(standing) == 1:
 		n := standing[0]
-		return []clause{say("%v stands in term %d: %d of %d votes, %d are needed.", n.ID, n.Term, granted(n), len(v.Nodes), v.quorum()).
-			or("%v stands in term %d: %d of %d votes, %d needed.", n.ID, n.Term, granted(n), len(v.Nodes), v.quorum())}
+		got := v.granted(n)
+		return []clause{say("%v stands in term %d: %s, %s needed.", n.ID, n.Term, got.of("votes"), got.needed()).
+			or("%v stands in term %d: %s, %s needed.", n.ID, n.Term, got.of("votes"), got.bare())}
 	case len(standing) > 1:
 		a, b := standing[0], standing[1]
 		if a.Term != b.Term {
@@ -331,18 +360,20 @@ func (v View) election() []clause {
 			if i > 0 {
 				tally += " to "
 			}
-			tally += fmt.Sprint(granted(n))
+			tally += fmt.Sprint(v.granted(n).have())
 		}
-		return []clause{say("%s stand in term %d: %s votes, %d are needed.", And(who), a.Term, tally, v.quorum()).
-			or("%s stand in term %d: %s votes, %d needed.", And(who), a.Term, tally, v.quorum())}
+		got := v.granted(a)
+		return []clause{say("%s stand in term %d: %s votes, %s needed.", And(who), a.Term, tally, got.needed()).
+			or("%s stand in term %d: %s votes, %s needed.", And(who), a.Term, tally, got.bare())}
 	case len(asking) > 0:
 		n := asking[0]
-		return []clause{say("%v asks whether it could win term %d (pre-vote): %d of %d say yes, %d are needed.", n.ID, n.Term+1, granted(n), len(v.Nodes), v.quorum()).
-			or("%v asks if it could win term %d: %d of %d say yes.", n.ID, n.Term+1, granted(n), len(v.Nodes))}
+		got := v.granted(n)
+		return []clause{say("%v asks whether it could win term %d (pre-vote): %s say yes, %s needed.", n.ID, n.Term+1, got.of(""), got.needed()).
+			or("%v asks if it could win term %d: %s say yes.", n.ID, n.Term+1, got.of(""))}
 	}
 	var first Node
 	for _, n := range v.Nodes {
-		if n.runs() && n.Role != raft.Leader && n.TimerEnd > 0 && (first.ID == 0 || n.TimerEnd < first.TimerEnd) {
+		if n.runs() && n.Role != raft.Leader && n.TimerEnd > 0 && v.Config.Voter(n.ID) && (first.ID == 0 || n.TimerEnd < first.TimerEnd) {
 			first = n
 		}
 	}
@@ -357,16 +388,8 @@ func (v View) election() []clause {
 }
 
 // granted counts a candidate's votes, its own included.
-func granted(n Node) int {
-	count, own := 0, false
-	for _, b := range n.Votes {
-		if b.Granted {
-			count++
-			own = own || b.From == n.ID
-		}
-	}
-	if !own {
-		count++
-	}
-	return count
+func (v View) granted(n Node) tally {
+	return v.count(func(m Node) bool {
+		return m.ID == n.ID || slices.ContainsFunc(n.Votes, func(b raft.Vote) bool { return b.Granted && b.From == m.ID })
+	})
 }
