@@ -7,9 +7,12 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // The names of profiles.
@@ -18,12 +21,21 @@ const (
 	ProfileClassroom = "classroom"
 )
 
+// snapshotBytes is at which size of its log a node takes a snapshot, unless
+// somebody says otherwise: a second or two of entries to read at a start.
+const snapshotBytes = 64 << 20
+
 // The bounds of what a Config may say.
 const (
 	SpeedMin = 0.001
 	SpeedMax = 1000
 
-	timeoutMax     = time.Hour
+	timeoutMax = time.Hour
+	// SnapshotBytesMin and SnapshotBytesMax bound the size at which a log is
+	// folded. A snapshot for every few entries is no use to anybody.
+	SnapshotBytesMin = 16 << 10
+	SnapshotBytesMax = 1 << 40
+
 	preloadMax     = 1000    // entries of a preloaded log
 	preloadTermMax = 1 << 32 // terms a lab starts in
 )
@@ -31,7 +43,10 @@ const (
 // Profile returns the settings that a name stands for: 5 nodes, and timers and
 // delays of a local network, or of one slow enough to be followed by eye.
 func Profile(name string) (Config, error) {
-	c := Config{Nodes: 5, Profile: name, PreVote: true, Speed: 1}
+	c := Config{
+		Nodes: 5, Profile: name, Speed: 1,
+		PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true, SnapshotBytes: snapshotBytes,
+	}
 	switch name {
 	case ProfileLAN:
 		// The paper's election timeouts (§9.3) over an undelayed loopback.
@@ -67,6 +82,14 @@ func (c *Config) Validate() error {
 		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
 	case c.Speed < SpeedMin || c.Speed > SpeedMax || c.Speed != c.Speed:
 		return speedError(c.Speed)
+	case c.SnapshotBytes != 0 && (c.SnapshotBytes < SnapshotBytesMin || c.SnapshotBytes > SnapshotBytesMax):
+		return Errorf(ExitUsage, "a node takes a snapshot when its log has %d bytes to %d, not at %d", SnapshotBytesMin, int64(SnapshotBytesMax), c.SnapshotBytes).
+			WithHint(`"raftlab up --snapshot-size 64MiB", with 0 never; "raftlab snapshot NODE" takes one at any time`)
+	}
+	for _, name := range c.Unsafe {
+		if _, err := raft.ParseUnsafe(name); err != nil {
+			return Errorf(ExitUsage, "there is no unsafe rule %s", quote(name)).WithHint("raftlab up --unsafe help")
+		}
 	}
 	if err := delayError(c.Delay, c.Jitter); err != nil {
 		return err
@@ -151,9 +174,44 @@ func (c Config) withSeed() Config {
 	return c
 }
 
+// settled returns c with what its unsafe rules mean for other settings, and
+// with these in the order of [raft.UnsafeRules], each once.
+func (c Config) settled() Config {
+	named := c.Unsafe
+	c.Unsafe = nil
+	for _, r := range raft.UnsafeRules() {
+		if !slices.Contains(named, r.Name) {
+			continue
+		}
+		c.Unsafe = append(c.Unsafe, r.Name)
+		switch r.Rule {
+		case raft.UnsafeNoPreVote:
+			c.PreVote = false
+		case raft.UnsafeNoCheckQuorum:
+			c.CheckQuorum = false
+		}
+	}
+	return c
+}
+
+// unsafeText says which of Raft's rules are switched off, "" when none is.
+func (c *Config) unsafeText() string {
+	if len(c.Unsafe) == 0 {
+		return ""
+	}
+	var each []string
+	for _, r := range raft.UnsafeRules() {
+		if slices.Contains(c.Unsafe, r.Name) {
+			each = append(each, fmt.Sprintf("%s: %s, against %s; %s is in danger", r.Name, r.Breaks, r.Section, r.Endangers))
+		}
+	}
+	return strings.Join(each, ". ")
+}
+
 // sameAs tells whether a lab made with running is what c asks for. A drawn
 // seed is as good as any other.
 func (c Config) sameAs(running Config) bool {
+	c, running = c.settled(), running.settled()
 	if c.Seed == 0 {
 		c.Seed = running.Seed
 	}
@@ -184,8 +242,18 @@ func (c Config) difference(running Config) string {
 		return fmt.Sprintf("its seed is %d, not %d", running.Seed, c.Seed)
 	case c.Speed != running.Speed:
 		return fmt.Sprintf("it was started at speed %g, not %g", running.Speed, c.Speed)
+	case !slices.Equal(c.settled().Unsafe, running.settled().Unsafe):
+		return fmt.Sprintf("its unsafe rules are %s, not %s", list(running.settled().Unsafe), list(c.settled().Unsafe))
 	case c.PreVote != running.PreVote:
 		return "one of the two has PreVote off"
+	case c.CheckQuorum != running.CheckQuorum:
+		return "one of the two has CheckQuorum off"
+	case c.IgnoreVotes != running.IgnoreVotes:
+		return "one of the two lets nodes that hear a leader consider requests for votes"
+	case c.Transfer != running.Transfer:
+		return "one of the two has leadership transfer off"
+	case c.SnapshotBytes != running.SnapshotBytes:
+		return fmt.Sprintf("its nodes take a snapshot at %s, not %s", snapshotText(running.SnapshotBytes), snapshotText(c.SnapshotBytes))
 	case c.Listen != running.Listen:
 		switch {
 		case c.Listen == "":
@@ -196,4 +264,30 @@ func (c Config) difference(running Config) string {
 		return fmt.Sprintf("its control API is served on %s, not %s", running.Listen, c.Listen)
 	}
 	return "its logs were preloaded otherwise"
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " ")
+}
+
+func snapshotText(bytes int64) string {
+	if bytes == 0 {
+		return "no size"
+	}
+	return sizeText(bytes)
+}
+
+// sizeText is a number of bytes as people read it: 17 B, 1.5 KiB, 64 MiB.
+func sizeText(bytes int64) string {
+	n, unit := float64(bytes), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB"} {
+		if n < 1<<10 {
+			break
+		}
+		n, unit = n/(1<<10), u
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + " " + unit
 }

@@ -16,21 +16,19 @@ const eventsKept = 100_000
 type stored struct {
 	Event
 	fact *raft.Event
-	kept int64 // lab time at which the lab heard of it; it never falls from one to the next
+	by   *raft.Configuration // what its node counted by then; nil when that is not known
+	kept int64               // lab time at which the lab heard of it; it never falls from one to the next
 }
 
 // eventStore keeps the last events in a ring. IDs start at 1 and have no gaps.
 // It is not safe for use by several goroutines at once.
 type eventStore struct {
-	ring   []stored
-	last   uint64 // id of the newest, 0 when there is none
-	keep   int
-	voters int
+	ring []stored
+	last uint64 // id of the newest, 0 when there is none
+	keep int
 }
 
-func newEventStore(keep, voters int) *eventStore {
-	return &eventStore{keep: keep, voters: voters}
-}
+func newEventStore(keep int) *eventStore { return &eventStore{keep: keep} }
 
 // add numbers an event that is heard of at lab time now, and keeps it.
 func (s *eventStore) add(e stored, now raft.Time) uint64 {
@@ -52,8 +50,12 @@ func (s *eventStore) oldest() uint64 { return s.last - uint64(len(s.ring)) + 1 }
 func (s *eventStore) at(id uint64) Event {
 	e := &s.ring[(id-1)%uint64(s.keep)]
 	if e.fact != nil {
-		e.Text, e.Rule = explain.Event(*e.fact, s.voters)
-		e.fact = nil
+		var by raft.Configuration
+		if e.by != nil {
+			by = *e.by
+		}
+		e.Text, e.Rule = explain.Event(*e.fact, by)
+		e.fact, e.by = nil, nil
 	}
 	return e.Event
 }
@@ -87,8 +89,9 @@ func (s *eventStore) since(t int64) uint64 {
 	return lo - 1
 }
 
-// factEvent makes an event of what a node reported.
-func factEvent(node int, f *raft.Event, at time.Time) stored {
+// factEvent makes an event of what a node reported, which counts by a
+// configuration.
+func factEvent(node int, f *raft.Event, by *raft.Configuration, at time.Time) stored {
 	e := Event{
 		Schema: SchemaEvent, At: at, LabNS: int64(f.At), Node: node, Peer: int(f.Peer),
 		Term: uint64(f.Term), First: uint64(f.First), Index: uint64(f.Index),
@@ -115,8 +118,27 @@ func factEvent(node int, f *raft.Event, at time.Time) stored {
 		e.Kind, e.Minor = EventCommit, len(f.Nodes) == 0
 	case raft.EventCommitHeld:
 		e.Kind = EventCommit
+	case raft.EventConfigured, raft.EventConfigCommitted, raft.EventCatchingUp, raft.EventCaughtUp, raft.EventChangeDropped:
+		e.Kind = EventConfig
+		if f.Kind == raft.EventConfigured || f.Kind == raft.EventConfigCommitted {
+			e.Config = ConfigSimple
+			if f.Config != nil && f.Config.Joint() {
+				e.Config = ConfigJoint
+			}
+		}
+	case raft.EventSteppedDown:
+		e.Kind = EventRole
+	case raft.EventTransferStarted, raft.EventTransferSent, raft.EventTransferFailed:
+		e.Kind = EventTransfer
+	case raft.EventSnapshotTaken, raft.EventSnapshotSent, raft.EventSnapshotDone, raft.EventSnapshotReceived, raft.EventSnapshotInstalled:
+		e.Kind = EventSnapshot
+	case raft.EventCompacted:
+		// The snapshot it follows from has said the more.
+		e.Kind, e.Minor = EventSnapshot, true
+	case raft.EventReadConfirmed, raft.EventLeaseRead:
+		e.Kind, e.Minor = EventRead, true
 	default:
 		e.Kind = EventNote
 	}
-	return stored{Event: e, fact: f}
+	return stored{Event: e, fact: f, by: by}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestEventStore(t *testing.T) {
-	s := newEventStore(4, 3)
+	s := newEventStore(4)
 	if got, gone := s.after(0, 10); len(got) != 0 || gone != 0 {
 		t.Fatalf("an empty store tells %v, %d gone", got, gone)
 	}
@@ -62,7 +62,7 @@ func TestEventStore(t *testing.T) {
 
 // A fact becomes a sentence when it is read, and stays what it was.
 func TestFactsBecomeSentences(t *testing.T) {
-	s := newEventStore(10, 5)
+	s, five := newEventStore(10), &raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4, 5}}
 	facts := []raft.Event{
 		{Kind: raft.EventElected, At: 7, Term: 3, Nodes: []raft.NodeID{1, 3, 5}},
 		{Kind: raft.EventAppended, Term: 3, First: 4, Index: 6, LogTerm: 3, Peer: 1},
@@ -70,7 +70,7 @@ func TestFactsBecomeSentences(t *testing.T) {
 		{Kind: raft.EventCommitted, Term: 3, First: 4, Index: 6, LogTerm: 3, Peer: 1},
 	}
 	for i := range facts {
-		s.add(factEvent(3, &facts[i], testTime), 0)
+		s.add(factEvent(3, &facts[i], five, testTime), 0)
 	}
 	list, _ := s.after(0, 10)
 	for i, want := range []struct {

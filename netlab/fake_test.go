@@ -1,10 +1,12 @@
 package netlab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -48,13 +50,61 @@ func fakeLab(t *testing.T, nodes int) *lab {
 
 // say has a node report a state, as if it had come over the wire.
 func (l *lab) say(id int, s wire.State, facts ...wire.Fact) {
+	l.report(l.talk(id), &wire.Report{State: &s, Facts: facts})
+}
+
+// talk is the lab's conversation with a node.
+func (l *lab) talk(id int) *control {
 	l.mu.Lock()
-	m := l.members[id-1]
+	defer l.mu.Unlock()
+	m := l.member(id)
 	if m.conn == nil {
-		m.conn, m.joined = &control{node: id, closed: make(chan struct{}), wake: make(chan struct{}, 1)}, make(chan struct{})
+		end, _ := net.Pipe()
+		m.conn = &control{
+			node: id, conn: end, closed: make(chan struct{}), wake: make(chan struct{}, 1), waiting: make(map[uint64]chan wire.Outcome),
+		}
+		m.joined = make(chan struct{})
 	}
-	l.mu.Unlock()
-	l.report(m.conn, &wire.Report{State: &s, Facts: facts})
+	return m.conn
+}
+
+// obeys has a node answer orders as obey says, which is called for one at a
+// time.
+func (l *lab) obeys(t *testing.T, id int, obey func(wire.Order) wire.Outcome) {
+	t.Helper()
+	c := l.talk(id)
+	l.running.Go(func() {
+		for {
+			select {
+			case <-c.wake:
+			case <-c.closed:
+				return
+			case <-l.ctx.Done():
+				return
+			}
+			c.mu.Lock()
+			r := wire.NewReader(bytes.NewReader(bytes.Clone(c.frames)), 1<<10)
+			c.frames = c.frames[:0]
+			c.mu.Unlock()
+			for {
+				frame, err := r.Next()
+				if err != nil {
+					break
+				}
+				var o wire.Order
+				h, err := wire.DecodeControl(frame, &o)
+				if err != nil {
+					t.Errorf("S%d is sent what it cannot read: %v", id, err)
+					break
+				}
+				out := obey(o)
+				c.mu.Lock()
+				answer := c.waiting[h.ID]
+				c.mu.Unlock()
+				answer <- out
+			}
+		}
+	})
 }
 
 // lead makes one node leader of a term and all that run its followers.
@@ -75,8 +125,8 @@ func (l *lab) lead(id int, term raft.Term) {
 func (l *lab) become(id int, state string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.members[id-1].status.State = state
-	l.touch(l.members[id-1])
+	l.member(id).status.State = state
+	l.touch(l.member(id))
 }
 
 // must carries out an operation that works.

@@ -172,6 +172,7 @@ type meta struct {
 	Runs    int       `json:"runs"`    // how often a process took it up; tells clients' sessions of two runs apart
 	Stopped bool      `json:"stopped"` // on purpose: its process ends, or has
 	Kept    bool      `json:"kept"`    // and left its data for the next
+	roster
 }
 
 func (d dir) readMeta() (*meta, error) {
@@ -185,6 +186,12 @@ func (d dir) readMeta() (*meta, error) {
 	}
 	if m.Config.Nodes == 0 {
 		return nil, fmt.Errorf("read %s: it says nothing of a lab", d.meta())
+	}
+	if len(m.Nodes) == 0 {
+		m.roster = firstRoster(m.Config.Nodes)
+	}
+	if err := m.roster.validate(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", d.meta(), err)
 	}
 	if !d.trusts(m.Socket) {
 		m.Socket = ""
@@ -320,7 +327,8 @@ func List(home string) ([]Info, error) {
 			}
 			info.Note = err.Error()
 		default:
-			info.Nodes, info.Started = m.Config.Nodes, m.Started
+			info.Nodes, info.Started = len(m.Nodes), m.Started
+			info.Unsafe = m.Config.settled().Unsafe
 			info.Running = m.answers()
 			if info.Running {
 				info.Pid = m.Pid

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,14 @@ import (
 	"github.com/raftlab/raftlab/node/client"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
+)
+
+// The ways to answer a get (thesis §6.4).
+const (
+	ReadLog   = "log"
+	ReadIndex = "index"
+	ReadLease = "lease"
+	ReadStale = "stale"
 )
 
 const (
@@ -96,9 +105,10 @@ func (l *lab) clientAddrs() []string {
 	defer l.mu.Unlock()
 	var out []string
 	leader := l.leader()
+	config := l.configuration()
 	for _, m := range l.members {
-		if m.status.State != StateUp || !m.up {
-			continue
+		if m.status.State != StateUp || !m.up || !config.Has(m.id) {
+			continue // one that is no member knows no leader, or an old one
 		}
 		out = append(out, m.status.ClientAddr)
 		if last := len(out) - 1; m.id == leader {
@@ -116,9 +126,9 @@ func (l *lab) kv(ctx context.Context, op *KVOp) (*KVResult, error) {
 	case err != nil:
 		e.Text = toError(op.Op, err).Message
 	case op.Op == "get" && !r.Found:
-		e.Node, e.Text = r.Node, fmt.Sprintf("get %s: not there", quote(op.Key))
+		e.Node, e.Text = r.Node, fmt.Sprintf("get %s%s: not there", quote(op.Key), howRead(op))
 	case op.Op == "get":
-		e.Node, e.Text = r.Node, fmt.Sprintf("get %s: %s", quote(op.Key), quote(r.Value))
+		e.Node, e.Text = r.Node, fmt.Sprintf("get %s%s: %s", quote(op.Key), howRead(op), quote(r.Value))
 	default:
 		e.Node, e.Term, e.Index = r.Leader, r.Term, r.Index
 		e.Text = fmt.Sprintf("%s: applied at index %d after %s", opText(op), r.Index, explain.Length(raft.Duration(r.TookMS*1e6)))
@@ -127,6 +137,17 @@ func (l *lab) kv(ctx context.Context, op *KVOp) (*KVResult, error) {
 	l.event(e)
 	l.mu.Unlock()
 	return r, err
+}
+
+// howRead says how a get was answered when it was not through the log.
+func howRead(op *KVOp) string {
+	switch {
+	case op.Read == ReadIndex || op.Read == ReadLease || op.Read == ReadStale:
+		return " (" + op.Read + " read)"
+	case op.Read == "" && op.Node != "":
+		return " (" + ReadStale + " read)"
+	}
+	return ""
 }
 
 func opText(op *KVOp) string {
@@ -155,14 +176,21 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var from *client.Client
+	asked := 0 // the node that is to answer, 0 when any may
 	if req.Read == wire.ReadStale || op.Node != "" {
 		var m *member
 		if m, err = l.asked(op); err != nil {
 			return nil, err
 		}
 		l.mu.Lock()
-		addr := m.status.ClientAddr
+		addr, leader := m.status.ClientAddr, l.leader()
 		l.mu.Unlock()
+		if req.Read == wire.ReadLease && leader != m.id {
+			return nil, notLeasing(op, m.id)
+		}
+		if op.Op == "get" {
+			asked = m.id
+		}
 		// Asked of one node, a write shows what that node makes of it: one that
 		// follows sends the client on, one that only believes to lead lets it wait.
 		from = l.newClient(l.clients.Add(1), client.Fixed(addr))
@@ -180,12 +208,20 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	if err := refused(op, &reply); err != nil {
 		return nil, err
 	}
+	if asked != 0 && int(reply.Node) != asked && req.Read != wire.ReadStale {
+		// It sent the client on to a leader; what that says is not what was asked for.
+		if req.Read == wire.ReadLease {
+			return nil, notLeasing(op, asked)
+		}
+		return nil, Errorf(ExitConflict, "get %s: S%d could not get an index from its leader", printable(op.Key, 64), asked).
+			WithHint("raftlab get %s --read index asks the leader; --node %d --read stale what S%d has applied", printable(op.Key, 64), asked, asked)
+	}
 	r := &KVResult{
 		Key: op.Key, Value: string(reply.Value), Found: reply.Found, Index: uint64(reply.Index), Term: uint64(reply.Term),
 		Node: int(reply.Node), TookMS: float64(time.Since(start).Microseconds()) / 1000,
 	}
-	if req.Read == wire.ReadLog {
-		r.Leader = int(reply.Node) // who answers what goes through the log leads
+	if req.Read == wire.ReadLog || req.Read == wire.ReadLease {
+		r.Leader = int(reply.Node) // nobody else answers these
 	}
 	if op.Op == "put" || op.Op == "cas" {
 		r.Value = op.Value
@@ -218,17 +254,28 @@ func request(op *KVOp) (wire.Request, error) {
 	}
 	switch {
 	case op.Op != "get":
-	case op.Read == "stale", op.Read == "" && op.Node != "":
+	case op.Read == ReadStale, op.Read == "" && op.Node != "":
 		req.Read = wire.ReadStale
-	case op.Read == "" || op.Read == "log":
+	case op.Read == ReadIndex:
+		req.Read = wire.ReadIndex
+	case op.Read == ReadLease:
+		req.Read = wire.ReadLease
+	case op.Read == "" || op.Read == ReadLog:
 		if op.Node != "" {
 			return req, Errorf(ExitUsage, "a read through the log is answered by the leader, whichever node is named").
-				WithHint("raftlab get KEY --node %s --read stale", printable(op.Node, 16))
+				WithHint("raftlab get KEY --node %s --read index", printable(op.Node, 16))
 		}
 	default:
-		return req, Errorf(ExitUsage, "there is no way to read called %s", quote(op.Read)).WithHint("--read is log or stale")
+		return req, Errorf(ExitUsage, "there is no way to read called %s", quote(op.Read)).WithHint("--read is log, index, lease or stale")
 	}
 	return req, nil
+}
+
+// notLeasing refuses a lease read of a node that does not lead.
+func notLeasing(op *KVOp, id int) *Error {
+	key := printable(op.Key, 64)
+	return Errorf(ExitConflict, "get %s: S%d does not lead, and only a leader has a lease to read on (thesis §6.4.1)", key, id).
+		WithHint("raftlab get %s --read lease asks the leader; raftlab get %s --node %d --read index reads here", key, key, id)
 }
 
 // asked is the node a stale read, or a write that names one, goes to: the one named, or else the leader,
@@ -285,7 +332,11 @@ func (l *lab) unanswered(op *KVOp, timeout time.Duration, err error) error {
 	var wrong *client.RefusedError
 	switch {
 	case errors.As(err, &wrong):
-		return Errorf(ExitUsage, "%s", printable(wrong.Reason, 512))
+		e := Errorf(ExitUsage, "%s", printable(wrong.Reason, 512))
+		if op.Read == ReadLease {
+			return e.WithHint("raftlab get %s --read index", printable(op.Key, 64))
+		}
+		return e
 	case errors.As(err, &unknown), errors.As(err, &undone):
 	default:
 		return Errorf(ExitFailed, "%s%v", head, err).WithHint("raftlab status")
@@ -324,13 +375,31 @@ func revive(s *Status) string {
 			paused = append(paused, n.ID)
 		}
 	}
-	switch lack := s.Quorum - (len(s.Nodes) - len(dead) - len(paused)); {
-	case lack <= 0:
+	enough := func(back []int) bool {
+		return s.decides(func(id int) bool {
+			n := s.node(id)
+			return n != nil && (n.State == StateUp || slices.Contains(back, id))
+		})
+	}
+	if enough(nil) {
 		return ""
-	case lack <= len(paused):
-		return "raftlab resume " + numbers(paused[:lack])
-	case lack <= len(dead):
-		return "raftlab restart " + numbers(dead[:lack])
+	}
+	for _, c := range []struct {
+		verb string
+		ids  []int
+	}{{"resume", paused}, {"restart", dead}} {
+		var back []int
+		for _, id := range c.ids {
+			if s.votes(id) {
+				back = append(back, id)
+			}
+			if enough(back) {
+				return "raftlab " + c.verb + " " + numbers(back)
+			}
+		}
 	}
 	return "raftlab restart " + numbers(append(dead, paused...))
 }
+
+// votes reports whether a node's vote counts.
+func (s *Status) votes(id int) bool { return len(s.Config.Voters) == 0 || s.Config.Voter(id) }

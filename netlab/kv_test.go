@@ -18,8 +18,8 @@ func TestClientOperationsThatCannotBe(t *testing.T) {
 	}{
 		{"no such operation", KVOp{Op: "append", Key: "x"}, ExitUsage, `there is no client operation "append"`, "put get del cas incr"},
 		{"no key", KVOp{Op: "put"}, ExitUsage, "put: the key is empty", "raftlab put KEY"},
-		{"a read nobody knows", KVOp{Op: "get", Key: "x", Read: "fast"}, ExitUsage, `there is no way to read called "fast"`, "log or stale"},
-		{"a read of the log at one node", KVOp{Op: "get", Key: "x", Read: "log", Node: "2"}, ExitUsage, "answered by the leader", "--read stale"},
+		{"a read nobody knows", KVOp{Op: "get", Key: "x", Read: "fast"}, ExitUsage, `there is no way to read called "fast"`, "log, index, lease or stale"},
+		{"a read of the log at one node", KVOp{Op: "get", Key: "x", Read: "log", Node: "2"}, ExitUsage, "answered by the leader", "--read index"},
 		{"an endless timeout", KVOp{Op: "get", Key: "x", Timeout: 2 * time.Hour}, ExitUsage, "at most 1h0m0s", "--timeout 5s"},
 		{"a value that fits no frame", KVOp{Op: "put", Key: "x", Value: strings.Repeat("x", wire.MaxFrame)}, ExitUsage, "put", ""},
 		{"a node that is dead", KVOp{Op: "get", Key: "x", Node: "3"}, ExitConflict, "get x: S3 is dead", "raftlab restart 3"},

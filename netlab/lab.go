@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,7 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/node/clock"
-	"github.com/raftlab/raftlab/raft"
 )
 
 // lab is the process behind a lab: it starts nodes, connects them, owns their
@@ -54,14 +53,19 @@ type lab struct {
 
 	acting sync.Mutex // one operation on processes at a time
 
-	mu      sync.Mutex
-	members []*member // by ID, from 1
-	faults  faults
-	events  *eventStore
-	random  *mrand.Rand
-	rev     uint64 // counts changes
-	labRev  uint64 // rev at the last change that is of the lab as a whole
-	watch   chan struct{}
+	changing atomic.Pointer[Op] // the change of the configuration that is waited for
+
+	mu          sync.Mutex
+	members     []*member      // ascending by ID; replaced, never changed
+	bootstrap   []int          // voters of the first configuration
+	changedOnce bool           // the configuration
+	gone        map[int]uint64 // rev at which a node of this ID was last removed
+	faults      faults
+	events      *eventStore
+	random      *mrand.Rand
+	rev         uint64 // counts changes
+	labRev      uint64 // rev at the last change that is of the lab as a whole
+	watch       chan struct{}
 }
 
 // ServeOptions are how the lab process is started.
@@ -160,6 +164,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	group, groupCtx := errgroup.WithContext(l.ctx)
 	group.Go(l.acceptControl)
 	group.Go(func() error { return l.network.run(l.ctx) })
+	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
 	if err == nil {
 		err = l.startAll(fresh)
@@ -175,7 +180,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 		group.Go(func() error { return l.api.serve(ln) })
 	}
 	after = keepData
-	l.log.Info("lab is up", "name", l.name, "pid", os.Getpid(), "nodes", l.config.Nodes, "seed", l.config.Seed)
+	l.log.Info("lab is up", "name", l.name, "pid", os.Getpid(), "nodes", len(l.members), "seed", l.config.Seed)
 	up()
 
 	<-groupCtx.Done()
@@ -187,6 +192,19 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.log.Info("lab stops", "cause", fmt.Sprint(cause), "data_kept", after == keepData)
 	l.stop(nil)
 	return l.dismantle(group)
+}
+
+// warn says, before anything else happens, that this lab does not keep Raft's
+// promises.
+func (l *lab) warn() {
+	text := l.config.unsafeText()
+	if text == "" {
+		return
+	}
+	l.log.Warn("unsafe rules are on", "rules", l.config.Unsafe)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.event(Event{Kind: EventNote, Text: "UNSAFE on purpose. " + text})
 }
 
 // takeUp makes this process the lab's: it alone holds the lock, and lab.json
@@ -221,7 +239,7 @@ func (l *lab) takeUp(ctx context.Context) (lock *flock.Flock, fresh bool, err er
 	if m.Socket, err = l.dir.socketPath(); err != nil {
 		return nil, false, err
 	}
-	l.config, l.run, l.meta = m.Config, m.Runs, m
+	l.config, l.run, l.meta = m.Config.settled(), m.Runs, m
 	return lock, fresh, l.dir.writeMeta(m)
 }
 
@@ -260,12 +278,13 @@ func (l *lab) build(fresh bool) error {
 	l.token = hex.EncodeToString(token)
 	l.clock = clock.New(clock.Setting{Rate: l.config.Speed})
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
-	l.events = newEventStore(eventsKept, l.config.Nodes)
-	delay := link.Delay{Mean: raft.Duration(l.config.Delay), Jitter: raft.Duration(l.config.Jitter)}
-	l.faults = newFaults(l.config.Nodes, delay)
-	for id := 1; id <= l.config.Nodes; id++ {
-		l.members = append(l.members, &member{id: id, status: newNodeStatus(id)})
+	l.events = newEventStore(eventsKept)
+	l.gone = make(map[int]uint64)
+	who := firstRoster(l.config.Nodes)
+	if l.meta != nil {
+		who = l.meta.roster
 	}
+	l.callRoster(&who)
 	if fresh {
 		if err := l.preload(); err != nil {
 			return err
@@ -278,15 +297,28 @@ func (l *lab) build(fresh bool) error {
 	if l.network, err = newNetwork(l); err != nil {
 		return errors.Join(err, l.control.Close())
 	}
-	for _, f := range l.faults.links {
-		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
-			l.network.close()
-			return errors.Join(err, l.control.Close())
-		}
+	if err := l.wire(); err != nil {
+		l.network.close()
+		return errors.Join(err, l.control.Close())
 	}
 	l.spawner = newSpawner()
 	l.gateway = newGateway(l)
 	l.api = newAPI(l)
+	return nil
+}
+
+// wire connects all nodes.
+func (l *lab) wire() error {
+	for _, m := range l.members {
+		if err := l.network.add(m.id); err != nil {
+			return err
+		}
+	}
+	for _, f := range l.faults.links {
+		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -309,7 +341,8 @@ func (l *lab) startAll(fresh bool) error {
 			l.log.Warn("node does not come up", "node", m.id, "error", err)
 		}
 	}
-	return nil
+	// Whose removal the process before this one did not finish.
+	return l.let(true, slices.DeleteFunc(slices.Clone(l.members), func(m *member) bool { return !m.leaves }))
 }
 
 // dismantle ends what build and startAll started, after l.ctx has ended, and
@@ -346,9 +379,6 @@ func toError(doing string, err error) *Error {
 	}
 	return e
 }
-
-// quorum is how many nodes decide.
-func (l *lab) quorum() int { return l.config.Nodes/2 + 1 }
 
 // event numbers and keeps an event of the lab's own. With lab.mu held.
 func (l *lab) event(e Event) uint64 {
@@ -398,7 +428,9 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		"kill": l.kill, "restart": l.restart, "pause": l.pause, "resume": l.resume, "wipe": l.wipe,
 	}
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
-		"elect": l.elect, "partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
+		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
+		"add": l.add, "remove": l.remove, "members": l.setMembers,
+		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "load": l.load, "note": l.note,
 	}
 	if act := process[op.Verb]; act != nil {
@@ -413,7 +445,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart pause resume wipe elect partition cut slow lose heal hold release speed load note")
+		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose heal hold release speed load note")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -18,7 +18,8 @@ const (
 )
 
 // readLog returns the entries from..to of a node's log, to 0 being the last. A
-// node that runs is asked; of one that does not, the disk is read.
+// node that runs is asked; of one that does not, the disk is read. What was
+// dropped is not there: Base and the snapshot's fields say up to where.
 func (l *lab) readLog(ctx context.Context, word string, from, to uint64) (*Log, error) {
 	m, state, err := l.one(word)
 	if err != nil {
@@ -28,6 +29,10 @@ func (l *lab) readLog(ctx context.Context, word string, from, to uint64) (*Log, 
 		return nil, Errorf(ExitUsage, "a log from %d to %d holds nothing", from, to).WithHint("raftlab log %d --from %d --to %d", m.id, to, from)
 	}
 	out := &Log{Schema: SchemaLog, Node: m.id, Source: SourceNode, Entries: []LogEntry{}}
+	l.mu.Lock()
+	out.Base = m.status.FirstIndex - 1
+	out.SnapshotIndex, out.SnapshotTerm = m.status.SnapshotIndex, m.status.SnapshotTerm
+	l.mu.Unlock()
 	if state == StateUp {
 		err = l.logOfNode(ctx, m, max(from, 1), to, out)
 	} else {
@@ -61,7 +66,13 @@ func (l *lab) logOfNode(ctx context.Context, m *member, from, to uint64, out *Lo
 		for _, e := range page.Entries {
 			out.Entries = append(out.Entries, LogEntry{Index: uint64(e.Index), Term: uint64(e.Term), Kind: e.Kind, Command: e.Command})
 		}
-		from += uint64(len(page.Entries))
+		if page.FirstIndex > 0 {
+			out.Base = uint64(page.FirstIndex) - 1
+		}
+		if n := len(page.Entries); n > 0 {
+			// Not from + n: entries the log does not hold any more are left out.
+			from = uint64(page.Entries[n-1].Index) + 1
+		}
 		if len(page.Entries) == 0 || from > out.LastIndex || to != 0 && from > to {
 			return nil
 		}
@@ -80,8 +91,11 @@ func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Lo
 	restored, err := wal.Scan(l.dir.nodeData(m.id), raft.Index(from), raft.Index(to)+1, func(page []raft.Entry) error {
 		for _, e := range page {
 			entry := LogEntry{Index: uint64(e.Index), Term: uint64(e.Term), Kind: e.Kind.String()}
-			if e.Kind == raft.EntryCommand {
+			switch e.Kind {
+			case raft.EntryCommand:
 				entry.Command = kv.Describe(e.Data)
+			case raft.EntryConfig:
+				entry.Command = configText(e.Data)
 			}
 			out.Entries = append(out.Entries, entry)
 		}
@@ -90,6 +104,7 @@ func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Lo
 	var damage *wal.DamageError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		out.Base, out.SnapshotIndex, out.SnapshotTerm = 0, 0, 0
 		return nil // wiped: an empty log
 	case errors.As(err, &damage):
 		return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err).
@@ -97,8 +112,18 @@ func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Lo
 	case err != nil:
 		return Errorf(ExitFailed, "read the log of S%d: %v", m.id, err)
 	}
-	out.LastIndex = uint64(restored.LastIndex)
+	out.LastIndex, out.Base = uint64(restored.LastIndex), uint64(restored.Base)
+	out.SnapshotIndex, out.SnapshotTerm = uint64(restored.Snapshot.Index), uint64(restored.Snapshot.Term)
 	return nil
+}
+
+// configText is what an entry of a configuration says.
+func configText(data []byte) string {
+	c, err := raft.DecodeConfiguration(data)
+	if err != nil {
+		return err.Error()
+	}
+	return c.String()
 }
 
 // dump returns the state machine of a node that runs.

@@ -27,6 +27,14 @@ var (
 	descCommit    = desc("node_commit_index", "commitIndex.", "node")
 	descApplied   = desc("node_applied_index", "lastApplied.", "node")
 	descData      = desc("node_data_bytes", "Size of the node's log on disk.", "node")
+	descSnapshot  = desc("node_snapshot_index", "Index up to which the node's snapshot stands for the log, 0 when there is none.", "node")
+	descFirst     = desc("node_first_index", "Index of the first entry of the log.", "node")
+	descMember    = desc("member", "1 for each set of the configuration in force that the node is in: voter, voter_old while it is joint, learner.", "node", "set")
+	descConfig    = desc("config_index", "Index of the entry of the configuration in force, 0 for the first one.")
+	descCommitted = desc("config_committed", "1 when that entry is committed.")
+	descFlow      = desc("peer_flow", "1 for the way a leader sends to a peer: probe, replicate or snapshot.", "node", "peer", "flow")
+	descMatch     = desc("peer_match_index", "matchIndex of a leader's peer.", "node", "peer")
+	descUnsafe    = desc("unsafe_rule", "1 for each rule of Raft that is switched off on purpose.", "rule")
 	descStarts    = desc("node_starts_total", "How often the node's process was started.", "node")
 	descSent      = desc("link_frames_sent_total", "Frames that left the sender.", "from", "to")
 	descDelivered = desc("link_frames_delivered_total", "Frames that arrived.", "from", "to")
@@ -37,6 +45,7 @@ var (
 func (collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descEvents, descLeader, descClock, descUp, descRole, descTerm, descLast, descCommit, descApplied, descData, descStarts,
+		descSnapshot, descFirst, descMember, descConfig, descCommitted, descFlow, descMatch, descUnsafe,
 		descSent, descDelivered, descDropped, descHeld,
 	} {
 		out <- d
@@ -53,6 +62,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	counter(descEvents, s.LastEvent)
 	gauge(descLeader, float64(s.Leader))
+	gauge(descConfig, float64(s.Config.Index))
+	gauge(descCommitted, float64(count(s.Config.Committed)))
+	for _, rule := range s.Unsafe {
+		gauge(descUnsafe, 1, rule)
+	}
+	for _, set := range []struct {
+		name string
+		ids  []int
+	}{{"voter", s.Config.Voters}, {"voter_old", s.Config.VotersOld}, {"learner", s.Config.Learners}} {
+		for _, id := range set.ids {
+			gauge(descMember, 1, strconv.Itoa(id), set.name)
+		}
+	}
 	gauge(descClock, float64(s.Clock.LabNS)/1e9)
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -64,7 +86,16 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(descCommit, float64(n.Commit), id)
 		gauge(descApplied, float64(n.Applied), id)
 		gauge(descData, float64(n.DataBytes), id)
+		gauge(descSnapshot, float64(n.SnapshotIndex), id)
+		gauge(descFirst, float64(n.FirstIndex), id)
 		counter(descStarts, uint64(n.Starts), id)
+		if n.State != StateUp {
+			continue // what it last said of its peers is over
+		}
+		for _, p := range n.Peers {
+			gauge(descFlow, 1, id, strconv.Itoa(p.ID), p.Flow)
+			gauge(descMatch, float64(p.Match), id, strconv.Itoa(p.ID))
+		}
 	}
 	for _, l := range s.Links {
 		from, to := strconv.Itoa(l.From), strconv.Itoa(l.To)

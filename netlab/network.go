@@ -19,7 +19,7 @@ type network struct {
 
 func newNetwork(l *lab) (*network, error) {
 	p, err := proxy.New(proxy.Options{
-		Nodes: l.config.Nodes, Seed: l.config.Seed, Clock: l.clock, Token: l.token, Logger: l.log,
+		Seed: l.config.Seed, Clock: l.clock, Token: l.token, Logger: l.log,
 	})
 	if err != nil {
 		return nil, err
@@ -35,6 +35,20 @@ func (n *network) run(ctx context.Context) error { return n.proxy.Run(ctx) }
 
 // addr is where a node dials to reach any other: the hello says whom.
 func (n *network) addr() string { return n.proxy.Addr() }
+
+func (n *network) add(id int) error {
+	if err := n.proxy.AddNode(raft.NodeID(id)); err != nil {
+		return fmt.Errorf("connect S%d to the network: %w", id, err)
+	}
+	return nil
+}
+
+func (n *network) remove(id int) error {
+	if err := n.proxy.RemoveNode(raft.NodeID(id)); err != nil {
+		return fmt.Errorf("disconnect S%d from the network: %w", id, err)
+	}
+	return nil
+}
 
 func (n *network) attach(id int, raftAddr string) error {
 	if err := n.proxy.SetNode(raft.NodeID(id), raftAddr); err != nil {
@@ -69,6 +83,7 @@ func frameOf(f *proxy.Frame) Frame {
 		Term: uint64(f.Term), Bytes: f.Bytes, LeftNS: int64(f.Left), DueNS: int64(f.Due), Reason: string(f.Reason),
 		PrevIndex: uint64(s.PrevIndex), PrevTerm: uint64(s.PrevTerm), Entries: s.Entries, Commit: uint64(s.Commit),
 		OK: s.OK, Match: uint64(s.Match), LastIndex: uint64(s.LastIndex), LastTerm: uint64(s.LastTerm),
+		Offset: s.Offset, Data: s.Bytes, Done: s.Done,
 	}
 	switch {
 	case f.Reason != "":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -24,16 +25,26 @@ type faultLink struct {
 	rules link.Rules
 }
 
-func newFaults(nodes int, delay link.Delay) faults {
-	var f faults
-	for from := 1; from <= nodes; from++ {
-		for to := 1; to <= nodes; to++ {
-			if from != to {
-				f.links = append(f.links, faultLink{ends{from, to}, link.Rules{Delay: delay}})
-			}
+// addNode gives a node links to and from all others, with these rules.
+//
+// They are the rules of a link that nobody set anything on: the profile's delay
+// and nothing else. A fault that was set on "all", on "1" or by a partition was
+// set on the links there were, and nobody has said yet what the new ones are to
+// be like. A node that comes to a parted lab is on neither side and talks to
+// both, until the next partition.
+func (f *faults) addNode(id int, others []int, rules link.Rules) {
+	for _, other := range others {
+		if other != id {
+			f.links = append(f.links, faultLink{ends{id, other}, rules}, faultLink{ends{other, id}, rules})
 		}
 	}
-	return f
+	sort.Slice(f.links, func(i, j int) bool { return f.links[i].before(f.links[j].ends) })
+}
+
+// removeNode takes a node's links away, and the node out of the partition.
+func (f *faults) removeNode(id int) {
+	f.links = slices.DeleteFunc(f.links, func(k faultLink) bool { return k.from == id || k.to == id })
+	f.sides = f.sides.Without(raft.NodeID(id))
 }
 
 // changeLinks gives the links that which picks other rules, and tells the
@@ -277,7 +288,7 @@ func (l *lab) linksText(list []ends) string {
 		a, b := min(list[0].from, list[0].to), max(list[0].from, list[0].to)
 		return fmt.Sprintf("S%d and S%d, both ways", a, b)
 	}
-	for id := 1; id <= n; id++ {
+	for _, id := range l.ids() {
 		if len(list) == 2*(n-1) && !slices.ContainsFunc(list, func(e ends) bool { return e.from != id && e.to != id }) {
 			return fmt.Sprintf("all links of S%d", id)
 		}

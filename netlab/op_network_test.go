@@ -127,7 +127,7 @@ func TestOperationsThatCannotBe(t *testing.T) {
 		{"an unknown node", Op{Verb: "kill", Nodes: []string{"9"}}, ExitUsage, "node 9 is not in this lab", `"raftlab status" lists its nodes: 1 2 3 4 5`},
 		{"an unknown node at a link", Op{Verb: "cut", Links: []string{"1", "9"}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
 		{"an unknown node on a side", Op{Verb: "partition", Sides: [][]string{{"9"}}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
-		{"no node at all", Op{Verb: "kill"}, ExitUsage, "no node named", "leader followers dead random all"},
+		{"no node at all", Op{Verb: "kill"}, ExitUsage, "no node named", "leader followers learners dead random all"},
 		{"a leader when there is none", Op{Verb: "kill", Nodes: []string{"leader"}}, ExitConflict, "there is no leader now", "raftlab wait leader"},
 		{"the dead are dead", Op{Verb: "kill", Nodes: []string{"5"}}, ExitConflict, "S5 is dead already", "raftlab restart 5"},
 		{"the dead are not paused", Op{Verb: "pause", Nodes: []string{"5"}}, ExitConflict, "S5 is dead", "raftlab restart 5"},

@@ -159,11 +159,14 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 		old := m.status
 		m.status = newNodeStatus(m.id)
 		m.status.StateNS, m.status.Starts = old.StateNS, old.Starts
-		m.status.Voters = old.Voters
+		m.target = nil
 		l.touch(m)
 		l.mu.Unlock()
 		did.add(m.id, text, pid)
-		res.Event = l.processEvent(m, op, text+": term, vote and log are gone")
+		res.Event = l.processEvent(m, op, text+": term, vote, log and snapshots are gone")
+	}
+	if err := l.forgets(members); err != nil {
+		return nil, toError("wipe", err)
 	}
 	did.tell(res)
 	res.note(l.quorumNote())
@@ -250,12 +253,16 @@ func (l *lab) nothingFor(w NodeWord, nothing string) string {
 		return "no node is dead"
 	case w.Group == WordDead:
 		return fmt.Sprintf(nothing, "dead node")
+	case w.Group == WordLearners && len(l.configuration().Learners) == 0:
+		return "no node is a learner"
+	case w.Group == WordLearners:
+		return fmt.Sprintf(nothing, "learner")
 	case w.Group != WordFollowers:
 		return fmt.Sprintf(nothing, "node")
 	}
-	leader := l.leader()
+	leader, config := l.leader(), l.configuration()
 	for _, m := range l.members {
-		if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower {
+		if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower && config.Voter(m.id) {
 			return fmt.Sprintf(nothing, "follower")
 		}
 	}
@@ -272,16 +279,17 @@ func (l *lab) processEvent(m *member, op *Op, text string) uint64 {
 func (l *lab) quorumNote() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	up := 0
-	for _, m := range l.members {
-		if m.status.State == StateUp {
-			up++
-		}
-	}
-	if up >= l.quorum() {
+	c := l.configuration()
+	if c.Decides(l.up) {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d nodes run, the quorum is %d: nothing can be elected or committed until more do", up, len(l.members), l.quorum())
+	tallies := c.tallies(l.up)
+	if len(tallies) == 1 {
+		t := tallies[0]
+		return fmt.Sprintf("%d of %d %s run, the quorum is %d: nothing can be elected or committed until more do", t.have, t.of, l.noun(&c), t.need())
+	}
+	have, need := talliesText(tallies, "")
+	return fmt.Sprintf("the configuration is joint, and %s run, %s are needed: nothing can be elected or committed until more do", have, need)
 }
 
 // lossNote says that wiping these nodes can lose what is committed: fewer than
@@ -290,27 +298,24 @@ func (l *lab) quorumNote() string {
 func (l *lab) lossNote(wiped []*member) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	commit, left := uint64(0), 0
+	commit := uint64(0)
 	for _, m := range l.members {
 		commit = max(commit, m.status.Commit)
 	}
 	if commit == 0 {
 		return ""
 	}
-	gone := make(map[*member]bool)
-	for _, m := range wiped {
-		gone[m] = true
+	stores := func(id int) bool {
+		m := l.member(id)
+		return m != nil && !slices.Contains(wiped, m) && m.status.Durable >= commit
 	}
-	for _, m := range l.members {
-		if !gone[m] && m.status.Durable >= commit {
-			left++
-		}
-	}
-	if left >= l.quorum() {
+	c := l.configuration()
+	if c.Decides(stores) {
 		return ""
 	}
-	return fmt.Sprintf("entries up to %d are committed, but only %d of %d nodes are left that store them all: with fewer than %d, a majority can elect a leader that never had them (§5.4.1)",
-		commit, left, len(l.members), l.quorum())
+	have, need := talliesText(c.tallies(stores), l.noun(&c))
+	return fmt.Sprintf("entries up to %d are committed, but only %s are left that store them all: with fewer than %s, a majority can elect a leader that never had them (§5.4.1)",
+		commit, have, need)
 }
 
 // deeds are what an operation did to nodes, for the line that says so.

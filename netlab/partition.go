@@ -14,13 +14,11 @@ func DescribePartition(sides [][]int, s *Status) string {
 	var strong, weak []int // nodes on the side with a quorum, and elsewhere
 	for i, side := range sides {
 		groups[i] = "{" + numbers(side) + "}"
-		up := 0
-		for _, id := range side {
-			if n := s.node(id); n != nil && n.State == StateUp {
-				up++
-			}
-		}
-		if up >= s.Quorum {
+		decides := s.decides(func(id int) bool {
+			n := s.node(id)
+			return n != nil && n.State == StateUp && slices.Contains(side, id)
+		})
+		if decides {
 			strong = append(strong, side...)
 		} else {
 			weak = append(weak, side...)
@@ -34,6 +32,9 @@ func DescribePartition(sides [][]int, s *Status) string {
 		lose = "loses its own"
 	}
 	switch {
+	case len(strong) == 0 && s.Config.Joint():
+		return text + fmt.Sprintf("no side has the running nodes of both quorums, %d of %s and %d of %s",
+			majority(len(s.Config.VotersOld)), names(s.Config.VotersOld), majority(len(s.Config.Voters)), names(s.Config.Voters))
 	case len(strong) == 0:
 		return text + fmt.Sprintf("no side has the %d running nodes of a quorum", s.Quorum)
 	case len(weak) == 0:
@@ -44,6 +45,19 @@ func DescribePartition(sides [][]int, s *Status) string {
 		return text + fmt.Sprintf("S%d leads on, without a quorum; %s can elect another", s.Leader, names(strong))
 	}
 	return text + fmt.Sprintf("%s can elect a leader, %s %s", names(strong), names(weak), cannot)
+}
+
+// decides reports whether the nodes that has names are enough for a decision.
+// A status that says nothing of a configuration is of a lab that never changed it.
+func (s *Status) decides(has func(id int) bool) bool {
+	if len(s.Config.Voters) > 0 {
+		return s.Config.Decides(has)
+	}
+	n := 0
+	for i := range s.Nodes {
+		n += count(has(s.Nodes[i].ID))
+	}
+	return n >= s.Quorum
 }
 
 // node returns the status of one node, nil when the lab has no such node.

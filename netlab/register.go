@@ -229,10 +229,10 @@ func (l *lab) register(conn net.Conn, r *wire.Reader) (*control, error) {
 func (l *lab) join(conn net.Conn, reg *wire.Register) (*control, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if reg.Node < 1 || reg.Node > raft.NodeID(len(l.members)) {
-		return nil, fmt.Errorf("it says it is S%d: the lab has nodes 1 to %d", reg.Node, len(l.members))
+	m := l.member(int(min(reg.Node, NodesMax+1)))
+	if m == nil {
+		return nil, fmt.Errorf("it says it is S%d: the lab has the nodes %s", reg.Node, numbers(l.ids()))
 	}
-	m := l.members[reg.Node-1]
 	if !m.expected {
 		return nil, fmt.Errorf("it says it is S%d, which nobody waits for: it is registered already or was not started", m.id)
 	}
@@ -251,12 +251,17 @@ func (l *lab) join(conn net.Conn, reg *wire.Register) (*control, error) {
 		l.event(Event{Kind: EventNote, Node: m.id, Text: printable(note, 512)})
 	}
 	l.touch(m)
-	for _, other := range l.members {
-		if other.conn != nil {
-			other.conn.tellPeers(l.configure(other))
+	l.tellAddresses()
+	return c, nil
+}
+
+// tellAddresses tells every node where the others are. With lab.mu held.
+func (l *lab) tellAddresses() {
+	for _, m := range l.members {
+		if m.conn != nil {
+			m.conn.tellPeers(l.configure(m))
 		}
 	}
-	return c, nil
 }
 
 // configure is what a node is told; it is among its own peers. With lab.mu held.
@@ -266,9 +271,19 @@ func (l *lab) configure(m *member) *wire.Configure {
 		ElectionMin: raft.Duration(l.config.ElectionMin),
 		ElectionMax: raft.Duration(l.config.ElectionMax),
 		PreVote:     l.config.PreVote,
-		Seed:        mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
-		Clock:       l.clock.Setting(),
-		Token:       l.token,
+		CheckQuorum: l.config.CheckQuorum,
+		IgnoreVotes: l.config.IgnoreVotes,
+		Transfer:    l.config.Transfer,
+		Unsafe:      l.config.Unsafe,
+
+		SnapshotBytes: l.config.SnapshotBytes,
+
+		Seed:  mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
+		Clock: l.clock.Setting(),
+		Token: l.token,
+	}
+	if !m.joins {
+		conf.Bootstrap = nodeIDs(l.bootstrap)
 	}
 	for _, p := range l.members {
 		conf.Peers = append(conf.Peers, wire.Peer{
@@ -283,7 +298,7 @@ func (l *lab) leave(c *control) {
 	c.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m := l.members[c.node-1]; m.conn == c {
+	if m := l.member(c.node); m != nil && m.conn == c {
 		m.conn = nil
 		l.touch(m)
 	}
@@ -330,6 +345,11 @@ func (l *lab) listen(c *control, r *wire.Reader) error {
 // order sends an order at once and returns a function that waits for the
 // outcome.
 func (l *lab) order(m *member, o wire.Order) (wait func(context.Context) (wire.Outcome, error), err error) {
+	return l.orderFor(m, o, orderTimeout)
+}
+
+// orderFor is order for what may take longer than to say so.
+func (l *lab) orderFor(m *member, o wire.Order, timeout time.Duration) (wait func(context.Context) (wire.Outcome, error), err error) {
 	l.mu.Lock()
 	c, state := m.conn, m.status.State
 	l.mu.Unlock()
@@ -360,7 +380,7 @@ func (l *lab) order(m *member, o wire.Order) (wait func(context.Context) (wire.O
 			delete(c.waiting, id)
 			c.mu.Unlock()
 		}()
-		ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		select {
 		case out := <-answer:
@@ -368,7 +388,7 @@ func (l *lab) order(m *member, o wire.Order) (wait func(context.Context) (wire.O
 		case <-c.closed:
 			return wire.Outcome{}, Errorf(ExitConflict, "S%d ended before it answered", m.id).WithHint("raftlab status %d", m.id)
 		case <-ctx.Done():
-			return wire.Outcome{}, Errorf(ExitTimeout, "S%d has not answered for %v", m.id, orderTimeout).WithHint("raftlab status %d", m.id)
+			return wire.Outcome{}, Errorf(ExitTimeout, "S%d has not answered for %v", m.id, timeout).WithHint("raftlab status %d", m.id)
 		}
 	}, nil
 }
@@ -378,12 +398,17 @@ func (l *lab) report(c *control, r *wire.Report) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.members[c.node-1]
-	if m.conn != c {
-		return // the last words of a process that was replaced
+	m := l.member(c.node)
+	if m == nil || m.conn != c {
+		return // the last words of a process that was replaced or removed
 	}
 	for i := range r.Facts {
-		l.addEvent(factEvent(m.id, &r.Facts[i], now))
+		m.learn(&r.Facts[i])
+		e := factEvent(m.id, &r.Facts[i], m.config, now)
+		if e.Kind == EventConfig && m.role != raft.Leader && !r.Facts[i].Reverted {
+			e.Minor = true // it only learns what its leader's event has told
+		}
+		l.addEvent(e)
 	}
 	if r.State != nil {
 		m.fold(r)
@@ -399,10 +424,35 @@ func (l *lab) report(c *control, r *wire.Report) {
 	l.touch(m)
 }
 
+// learn takes note of a fact that its own event is not enough for.
+func (m *member) learn(f *wire.Fact) {
+	switch f.Kind {
+	case raft.EventRole:
+		m.role = f.Role
+	case raft.EventConfigured:
+		m.config = f.Config
+	case raft.EventChangeDropped:
+		m.dropped = counted{m.dropped.n + 1, *f}
+	case raft.EventTransferFailed:
+		m.refused = counted{m.refused.n + 1, *f}
+	case raft.EventSteppedDown:
+		m.status.SteppedDown, m.stepped = SteppedDownRemoved, f.Term
+		if f.Reason == raft.ReasonQuorumLost {
+			m.status.SteppedDown = SteppedDownQuorum
+		}
+	}
+}
+
 // fold takes a node's state over.
 func (m *member) fold(r *wire.Report) {
 	n, s := &m.status, r.State
 	role := s.Role.String()
+	if s.Role == raft.Follower && s.Config.Learner(raft.NodeID(m.id)) {
+		role = RoleLearner
+	}
+	if s.Term != m.stepped || s.Role != raft.Follower || s.Leader != 0 {
+		n.SteppedDown = ""
+	}
 	if n.Role != role || n.Term != uint64(s.Term) {
 		n.SinceNS = int64(s.At)
 		for _, f := range r.Facts {
@@ -421,17 +471,39 @@ func (m *member) fold(r *wire.Report) {
 	n.Pending, n.DataBytes, m.held = s.Pending, s.DataBytes, s.Held
 	n.Log = runs(s.Runs, s.Last)
 	// New slices, never changed in place: pictures of the status share them.
-	n.Voters = ints(s.Voters)
+	m.foldConfig(s)
+	n.FirstIndex = uint64(s.Base) + 1
+	n.SnapshotIndex, n.SnapshotTerm, n.SnapshotSize = uint64(s.SnapshotIndex), uint64(s.SnapshotTerm), s.SnapshotBytes
+	n.Snapshotting = s.Snapshotting
+	n.TransferTo, n.LeaseEndNS = int(s.TransferTo), int64(s.LeaseEnd)
 	n.Votes = nil
 	for _, v := range s.Votes {
 		n.Votes = append(n.Votes, VoteStatus{From: int(v.From), Granted: v.Granted})
 	}
 	n.Peers = nil
 	for _, p := range s.Peers {
+		if slices.ContainsFunc(n.Peers, func(q PeerStatus) bool { return q.ID == int(p.ID) }) {
+			continue // no node says this
+		}
 		n.Peers = append(n.Peers, PeerStatus{
 			ID: int(p.ID), Next: uint64(p.Next), Match: uint64(p.Match),
-			Inflight: p.Inflight, Probing: p.Probing, LastAckNS: int64(p.LastAck),
+			Inflight: p.Inflight, Probing: p.Flow == raft.FlowProbe, Flow: p.Flow.String(), LastAckNS: int64(p.LastAck),
+			SnapshotIndex: uint64(p.SnapshotIndex), SnapshotOffset: p.SnapshotOffset,
 		})
+	}
+}
+
+// foldConfig takes a node's configuration over.
+func (m *member) foldConfig(s *wire.State) {
+	n := &m.status
+	n.ConfigIndex = uint64(s.ConfigIndex)
+	n.Voters, n.VotersOld, n.Learners = ints(s.Config.Voters), ints(s.Config.VotersOld), ints(s.Config.Learners)
+	if m.config == nil || !m.config.Equal(s.Config) {
+		m.config = &s.Config
+	}
+	m.target = nil
+	if s.Target != nil {
+		m.target = &TargetStatus{Voters: ints(s.Target.Voters), Learners: ints(s.Target.Learners)}
 	}
 }
 
@@ -441,7 +513,7 @@ func ints(ids []raft.NodeID) []int {
 		out[i] = int(id)
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // runs counts what the runs of a log that ends at last hold.

@@ -42,28 +42,38 @@ func (n *nobody) Unwrap() error { return n.told }
 
 func (l *lab) resolveWord(w NodeWord, fits func(*NodeStatus) bool) ([]*member, error) {
 	if w.Group == "" {
-		if w.ID > len(l.members) {
+		m := l.member(w.ID)
+		if m == nil {
 			return nil, Errorf(ExitUsage, "node %d is not in this lab", w.ID).
 				WithHint(`"raftlab status" lists its nodes: %s`, numbers(l.ids()))
 		}
-		return []*member{l.members[w.ID-1]}, nil
+		return []*member{m}, nil
 	}
-	leader := l.leader()
+	leader, config := l.leader(), l.configuration()
 	var out []*member
 	switch w.Group {
 	case WordLeader:
 		if leader == 0 {
 			return nil, Errorf(ExitConflict, "there is no leader now").WithHint(`"raftlab wait leader" waits for one`)
 		}
-		return []*member{l.members[leader-1]}, nil
+		return []*member{l.member(leader)}, nil
 	case WordFollowers:
 		for _, m := range l.members {
-			if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower && fits(&m.status) {
+			if m.id != leader && m.status.State != StateDead && m.status.Role == RoleFollower && config.Voter(m.id) && fits(&m.status) {
 				out = append(out, m)
 			}
 		}
 		if len(out) == 0 {
 			return nil, &nobody{w, Errorf(ExitConflict, "no node is a follower this could be done to").WithHint("raftlab status")}
+		}
+	case WordLearners:
+		for _, m := range l.members {
+			if slices.Contains(config.Learners, m.id) && fits(&m.status) {
+				out = append(out, m)
+			}
+		}
+		if len(out) == 0 {
+			return nil, &nobody{w, Errorf(ExitConflict, "no node is a learner this could be done to").WithHint("raftlab status")}
 		}
 	case WordDead:
 		for _, m := range l.members {
@@ -104,8 +114,8 @@ func (l *lab) leader() int {
 
 func (l *lab) ids() []int {
 	out := make([]int, len(l.members))
-	for i := range out {
-		out[i] = i + 1
+	for i, m := range l.members {
+		out[i] = m.id
 	}
 	return out
 }
@@ -114,6 +124,9 @@ func anyNode(*NodeStatus) bool { return true }
 
 // ends is a directed link.
 type ends struct{ from, to int }
+
+// before orders links.
+func (e ends) before(f ends) bool { return e.from < f.from || e.from == f.from && e.to < f.to }
 
 // resolveLinks finds the directed links that the words of LINKS name. With
 // lab.mu held.
@@ -175,7 +188,7 @@ func (l *lab) resolveSides(sides [][]string) (link.Sides, error) {
 	if len(named) == 0 {
 		return nil, Errorf(ExitUsage, "a partition names no node").WithHint("%s", sidesHint)
 	}
-	split, err := link.Split(len(l.members), named)
+	split, err := link.Split(nodeIDs(l.ids()), named)
 	if err != nil {
 		return nil, Errorf(ExitUsage, "%v", err).WithHint("%s", sidesHint)
 	}

@@ -43,6 +43,7 @@ func Start(ctx context.Context, o StartOptions) (c *Client, existed bool, err er
 	if err := o.Config.Validate(); err != nil {
 		return nil, false, err
 	}
+	o.Config = o.Config.settled()
 	if err := os.MkdirAll(o.Home, 0o700); err != nil {
 		return nil, false, homeError(o.Home, err)
 	}

@@ -6,10 +6,16 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
+// Why a node gave up the leadership of the term it is in.
+const (
+	SteppedDownQuorum  = "quorum"  // no majority answered it (thesis §6.2)
+	SteppedDownRemoved = "removed" // the configuration has it no more (§6)
+)
+
 // newNodeStatus is a node of which nothing is known.
 func newNodeStatus(id int) NodeStatus {
 	return NodeStatus{
-		ID: id, State: StateDead, Role: RoleFollower,
+		ID: id, State: StateDead, Role: RoleFollower, FirstIndex: 1,
 		Voters: []int{}, VotersOld: []int{}, Learners: []int{}, Log: []TermRun{},
 	}
 }
@@ -19,15 +25,16 @@ func newNodeStatus(id int) NodeStatus {
 func (l *lab) picture() *Status {
 	s := &Status{
 		Schema: SchemaStatus, Lab: l.name, Engine: "process", Version: Version(),
-		Seed: l.config.Seed, Profile: l.config.Profile, Quorum: l.quorum(),
+		Seed: l.config.Seed, Profile: l.config.Profile,
 		Timing: Timing{
 			HeartbeatNS: int64(l.config.Heartbeat), ElectionMinNS: int64(l.config.ElectionMin),
-			ElectionMaxNS: int64(l.config.ElectionMax), PreVote: l.config.PreVote,
+			ElectionMaxNS: int64(l.config.ElectionMax), PreVote: l.config.PreVote, CheckQuorum: l.config.CheckQuorum,
+			IgnoreVotes: l.config.IgnoreVotes, Transfer: l.config.Transfer, SnapshotBytes: l.config.SnapshotBytes,
 		},
-		Unsafe: []string{}, Links: []LinkStatus{},
+		Unsafe: append([]string{}, l.config.Unsafe...), Nodes: []NodeStatus{}, Links: []LinkStatus{},
 	}
 	c := l.change()
-	s.Term, s.Leader, s.Commit, s.Clock = c.Term, c.Leader, c.Commit, c.Clock
+	s.Term, s.Leader, s.Commit, s.Quorum, s.Config, s.Clock = c.Term, c.Leader, c.Commit, c.Quorum, c.Config, c.Clock
 	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
 	for _, m := range l.members {
 		s.Nodes = append(s.Nodes, m.status)
@@ -41,10 +48,12 @@ func (l *lab) change() *LabChange {
 	setting := l.clock.Setting()
 	c := &LabChange{
 		Leader:     l.leader(),
+		Config:     l.configuration(),
 		Clock:      ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held},
 		Partition:  sideInts(l.faults.sides),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
+	c.Quorum = majority(len(c.Config.Voters))
 	c.Load, c.LoadLast = l.workload.status()
 	for _, m := range l.members {
 		c.Term, c.Commit = max(c.Term, m.status.Term), max(c.Commit, m.status.Commit)

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/proxy"
@@ -115,6 +116,18 @@ func (l *lab) update(at *place) *Update {
 	u := &Update{}
 	some := false
 	if l.rev != at.rev {
+		// A node that went and came again is told as both, in this order.
+		for id, rev := range l.gone {
+			if rev > at.rev {
+				u.Gone = append(u.Gone, id)
+			}
+		}
+		if len(u.Gone) > 0 {
+			slices.Sort(u.Gone)
+			at.links = slices.DeleteFunc(slices.Clone(at.links), func(k LinkStatus) bool {
+				return slices.Contains(u.Gone, k.From) || slices.Contains(u.Gone, k.To)
+			})
+		}
 		for _, m := range l.members {
 			if m.rev > at.rev {
 				u.Nodes = append(u.Nodes, m.status)
@@ -124,10 +137,13 @@ func (l *lab) update(at *place) *Update {
 		some = true
 	}
 	if now := time.Now(); l.labRev != at.labRev || now.Sub(at.looked) >= linksEvery {
-		links := l.linkStatus()
-		for i := range links {
-			if links[i] != at.links[i] {
-				u.Links = append(u.Links, links[i])
+		links, known := l.linkStatus(), at.links
+		for _, k := range links {
+			for len(known) > 0 && (ends{known[0].From, known[0].To}).before(ends{k.From, k.To}) {
+				known = known[1:]
+			}
+			if len(known) == 0 || known[0] != k {
+				u.Links = append(u.Links, k)
 				some = true
 			}
 		}

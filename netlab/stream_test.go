@@ -75,7 +75,7 @@ func TestStreamTellsWhatChanged(t *testing.T) {
 	l := fakeLab(t, 3)
 	r := l.read(t)
 	r.take(t)
-	l.say(2, wire.State{Role: raft.Candidate, Term: 4, Voters: []raft.NodeID{1, 2, 3}}, wire.Fact{Kind: raft.EventRole, Role: raft.Candidate, Term: 4})
+	l.say(2, wire.State{Role: raft.Candidate, Term: 4, Config: raft.Configuration{Voters: []raft.NodeID{1, 2, 3}}}, wire.Fact{Kind: raft.EventRole, Role: raft.Candidate, Term: 4})
 	u := r.take(t)
 	if u.Status != nil || len(u.Nodes) != 1 || u.Nodes[0].ID != 2 || u.Nodes[0].Role != RoleCandidate || len(u.Events) != 1 || u.Lab == nil || u.Lab.Term != 4 {
 		t.Errorf("update %+v, want S2 and its event alone", u)

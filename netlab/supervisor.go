@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/node"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // member is a node of the lab: its process, its conversation with the lab, and
@@ -28,6 +29,28 @@ type member struct {
 	up       bool          // it has reported its state: it registered and its log is sound
 	joined   chan struct{} // closed when up
 	held     bool          // it has said that its clock stands
+
+	joins   bool          // it has no configuration to begin with
+	leaves  bool          // it ends once it is out of the configuration
+	seenOff bool          // somebody waits for that
+	gone    chan struct{} // closed when it is no member any more
+
+	target  *TargetStatus       // what it, leading, prepares; not to be changed
+	config  *raft.Configuration // its newest, for the sentences of its events; not to be changed
+	dropped counted             // changes of the configuration it gave up
+	refused counted             // handovers that came to nothing
+	stepped raft.Term           // in which it gave up the leadership
+	role    raft.Role           // as of its last fact
+}
+
+// counted is a fact that came more than once: how often, and the last.
+type counted struct {
+	n    int
+	last raft.Event
+}
+
+func newMember(id int) *member {
+	return &member{id: id, status: newNodeStatus(id), gone: make(chan struct{})}
 }
 
 const (

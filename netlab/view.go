@@ -14,9 +14,14 @@ func (s *Status) View() explain.View {
 		}
 	}
 	v := explain.View{
-		Now:  raft.Time(s.Clock.LabNS),
-		Held: s.Clock.Held,
-		Open: func(a, b raft.NodeID) bool { return !shut[[2]int{int(a), int(b)}] },
+		Now:    raft.Time(s.Clock.LabNS),
+		Held:   s.Clock.Held,
+		Config: s.Config.raft(), ConfigIndex: raft.Index(s.Config.Index), Committed: s.Config.Committed,
+		Unsafe: s.Unsafe,
+		Open:   func(a, b raft.NodeID) bool { return !shut[[2]int{int(a), int(b)}] },
+	}
+	if t := s.Config.Target; t != nil {
+		v.Target = &raft.Configuration{Voters: nodeIDs(t.Voters), Learners: nodeIDs(t.Learners)}
 	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -25,13 +30,30 @@ func (s *Status) View() explain.View {
 			Role: roleOf(n.Role), Term: raft.Term(n.Term), Leader: raft.NodeID(n.Leader),
 			Last: raft.Index(n.LastIndex), Commit: raft.Index(n.Commit),
 			TimerEnd: raft.Time(n.TimerEndNS), Since: raft.Time(n.StateNS),
+			TransferTo: raft.NodeID(n.TransferTo), SnapshotBytes: n.SnapshotSize, LostQuorum: n.SteppedDown == SteppedDownQuorum,
 		}
 		for _, b := range n.Votes {
 			e.Votes = append(e.Votes, raft.Vote{From: raft.NodeID(b.From), Granted: b.Granted})
 		}
+		for _, p := range n.Peers {
+			e.Peers = append(e.Peers, raft.Progress{
+				ID: raft.NodeID(p.ID), Match: raft.Index(p.Match), Flow: flowOf(p.Flow),
+				SnapshotIndex: raft.Index(p.SnapshotIndex), SnapshotOffset: p.SnapshotOffset,
+			})
+		}
 		v.Nodes = append(v.Nodes, e)
 	}
 	return v
+}
+
+func flowOf(name string) raft.Flow {
+	switch name {
+	case raft.FlowReplicate.String():
+		return raft.FlowReplicate
+	case raft.FlowSnapshot.String():
+		return raft.FlowSnapshot
+	}
+	return raft.FlowProbe
 }
 
 func roleOf(name string) raft.Role {

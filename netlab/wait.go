@@ -108,12 +108,28 @@ func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *err
 		Leader: s.Leader, Term: int(s.Term), Commit: int(s.Commit), Quorum: s.Quorum,
 		Held: s.Clock.Held, Rate: s.Clock.Rate, LabNS: int(s.Clock.LabNS), Partition: s.Partition,
 	}
+	env.Config = cond.Config{
+		Index: int(s.Config.Index), Committed: s.Config.Committed, Joint: s.Config.Joint(),
+		Voters: s.Config.Voters, VotersOld: s.Config.VotersOld, Learners: s.Config.Learners,
+		Quorum: majority(len(s.Config.Voters)),
+	}
+	if s.Config.Joint() {
+		env.Config.QuorumOld = majority(len(s.Config.VotersOld))
+	}
+	flow := make(map[int]string)
+	if l := s.node(s.Leader); l != nil {
+		for _, p := range l.Peers {
+			flow[p.ID] = p.Flow
+		}
+	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		env.Nodes = append(env.Nodes, cond.Node{
 			ID: n.ID, State: n.State, Role: n.Role, Term: int(n.Term), Vote: n.Vote, Leader: n.Leader,
 			LastIndex: int(n.LastIndex), LastTerm: int(n.LastTerm), Commit: int(n.Commit), Applied: int(n.Applied),
 			Pending: n.Pending, Starts: n.Starts, Terms: termsText(n.Log),
+			Member: s.Config.Has(n.ID), ConfigIndex: int(n.ConfigIndex), FirstIndex: int(n.FirstIndex), SnapshotIndex: int(n.SnapshotIndex),
+			TransferTo: n.TransferTo, Flow: flow[n.ID],
 		})
 	}
 	for _, k := range s.Links {

@@ -11,6 +11,7 @@ import (
 const (
 	WordLeader    = "leader"
 	WordFollowers = "followers"
+	WordLearners  = "learners"
 	WordDead      = "dead"
 	WordRandom    = "random"
 	WordAll       = "all"
@@ -23,7 +24,7 @@ const NodesMax = 21
 // NodeWord is a word that names nodes: one by its ID, or, with ID 0, a group.
 type NodeWord struct {
 	ID    int
-	Group string // leader, followers, dead, random, all; "" when ID names the node
+	Group string // leader, followers, learners, dead, random, all; "" when ID names the node
 }
 
 // String is the word in its shortest spelling.
@@ -35,11 +36,11 @@ func (w NodeWord) String() string {
 }
 
 // ParseNode reads a word that names nodes: 3, S3, s3, leader, followers,
-// dead, random, all. Whether the lab has such a node is not its question.
+// learners, dead, random, all. Whether the lab has such a node is not its question.
 func ParseNode(word string) (NodeWord, error) {
 	w := strings.ToLower(word)
 	switch w {
-	case WordLeader, WordFollowers, WordDead, WordRandom, WordAll:
+	case WordLeader, WordFollowers, WordLearners, WordDead, WordRandom, WordAll:
 		return NodeWord{Group: w}, nil
 	}
 	digits := strings.TrimPrefix(w, "s")
@@ -47,7 +48,7 @@ func ParseNode(word string) (NodeWord, error) {
 		return NodeWord{ID: int(id)}, nil
 	}
 	return NodeWord{}, Errorf(ExitUsage, "%s is no node", quote(word)).
-		WithHint("a node is 3 or S3, or one of: leader followers dead random all")
+		WithHint("a node is 3 or S3, or one of: leader followers learners dead random all")
 }
 
 // ParseNodes reads words that name nodes, split by spaces or commas. There
@@ -63,7 +64,7 @@ func ParseNodes(words []string) ([]NodeWord, error) {
 	}
 	if len(out) == 0 {
 		return nil, Errorf(ExitUsage, "no node named").
-			WithHint("a node is 3 or S3, or one of: leader followers dead random all")
+			WithHint("a node is 3 or S3, or one of: leader followers learners dead random all")
 	}
 	return out, nil
 }
