@@ -114,6 +114,7 @@ var (
 	errForward       = errors.New("currentTerm and commitIndex never go back")
 	errOnDisk        = errors.New("persist before answering")
 	errCommitStored  = errors.New("committed means stored by a majority")
+	errKeepLog       = errors.New("a log that has a snapshot's last entry keeps what follows it, any other goes")
 	errConfiguration = errors.New("configurations that may count at a time share majorities")
 )
 
@@ -355,13 +356,14 @@ func (c *checker) handedOut(s *server, r raft.Ready) {
 	}
 }
 
-// installed: a log that has the snapshot's last entry keeps what follows it,
-// any other goes (§7).
+// installed: "if existing log entry has same index and term as snapshot's last
+// included entry, retain log entries following it", else "discard the entire
+// log" (Figure 13).
 func (c *checker) installed(s *server, in *raft.Install) {
 	v := &c.views[s.id]
 	term, ok := v.termOf(in.Meta.Index)
 	if has := ok && term == in.Meta.Term; has != in.KeepLog {
-		c.fail(errLogMatching, "%v installs a snapshot of entry %d of term %d and keeps its log: %v; it has the entry: %v",
+		c.failRule(errKeepLog, "%v installs a snapshot of entry %d of term %d and keeps its log: %v; it has the entry: %v",
 			s.id, in.Meta.Index, in.Meta.Term, in.KeepLog, has)
 	}
 	if !in.KeepLog {

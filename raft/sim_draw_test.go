@@ -22,6 +22,7 @@ type draw struct {
 	delay, diskDelay raft.Duration // the longest
 	lazyPct          int           // of inputs, after which the Ready is taken later
 	chaos            raft.Duration
+	steps            int // how many there are at most in the chaos
 
 	faultEvery               raft.Duration // on average; 0: never
 	crash, cut, pause, stand bool          // which faults there are; stand: servers stand for election on command
@@ -69,6 +70,7 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 		diskDelay:     oneOf[raft.Duration](r, 1, 5, 30, 200) * ms,
 		lazyPct:       oneOf(r, 0, 30, 80),
 		chaos:         oneOf[raft.Duration](r, 500, 1000, 2000) * ms,
+		steps:         1500,
 		faultEvery:    oneOf[raft.Duration](r, 30, 100, 200, 400) * ms,
 		crash:         r.IntN(4) > 0,
 		cut:           r.IntN(4) > 0,

@@ -24,8 +24,6 @@ var (
 const (
 	ms    = 1_000_000   // of a raft.Duration
 	peace = 60_000 * ms // after the faults, at most
-
-	chaosSteps = 1500 // of a schedule, at most, before the faults end
 )
 
 // TestSim runs clusters through random schedules: messages lost, doubled, late
@@ -224,7 +222,7 @@ func (s *sim) begin() {
 // until lets happen what is due before the end, or in peace until all is done.
 func (s *sim) until(end raft.Time) {
 	for s.agenda.next() <= end && s.err == nil {
-		if !s.healed && s.stats.count[stepTaken] >= chaosSteps {
+		if !s.healed && s.stats.count[stepTaken] >= s.draw.steps {
 			return
 		}
 		h := s.agenda.pop()
@@ -320,6 +318,7 @@ func (s *sim) ready(srv *simServer) {
 		leaving := srv.take(r)
 		s.check.handedOut(srv.server, r)
 		s.check.stepped(srv.server)
+		s.fail(s.check.err)
 		for _, m := range leaving {
 			s.send(srv, m)
 		}
