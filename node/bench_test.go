@@ -34,7 +34,9 @@ func BenchmarkPuts(b *testing.B) {
 				if i == 0 {
 					n += b.N % load.conns
 				}
-				wg.Go(func() { c.pump(uint64(i+1), n, load.outstanding) })
+				wg.Go(func() {
+					c.pump(wire.Request{Op: wire.OpPut, Session: uint64(i + 1), Value: make([]byte, 256)}, n, load.outstanding)
+				})
 			}
 			wg.Wait()
 			b.StopTimer()
@@ -81,10 +83,47 @@ func (l *fakeLab) usage() usage {
 	return u
 }
 
-// pump does n puts, with so many outstanding.
-func (c *testClient) pump(session uint64, n, outstanding int) {
-	value := make([]byte, 256)
-	req := wire.Request{Op: wire.OpPut, Session: session, Value: value}
+// BenchmarkReads is gets of one value that need no entry, and for comparison
+// those that do, at the leader of three nodes and at a follower.
+func BenchmarkReads(b *testing.B) {
+	for _, read := range []wire.Read{wire.ReadLog, wire.ReadIndex, wire.ReadLease, wire.ReadStale} {
+		for _, at := range []string{"leader", "follower"} {
+			if at == "follower" && (read == wire.ReadLog || read == wire.ReadLease) {
+				continue
+			}
+			b.Run(fmt.Sprintf("%s/%s", readNames[read], at), func(b *testing.B) {
+				l := newFakeLab(b, 3)
+				l.processes = true
+				l.cfg.ElectionMin, l.cfg.ElectionMax = raft.Duration(time.Second), raft.Duration(2*time.Second)
+				l.startAll()
+				l.dial(l.leader()).put("x", "1")
+				n := l.leader()
+				if at == "follower" {
+					n = l.follower()
+				}
+				const conns, outstanding = 8, 32
+				clients := make([]*testClient, conns)
+				for i := range clients {
+					clients[i] = l.dial(n)
+				}
+				before := l.usage()
+				b.ResetTimer()
+				var wg sync.WaitGroup
+				for _, c := range clients {
+					wg.Go(func() { c.pump(wire.Request{Op: wire.OpGet, Read: read}, b.N/conns+1, outstanding) })
+				}
+				wg.Wait()
+				b.StopTimer()
+				after := l.usage()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "gets/s")
+				b.ReportMetric(float64(after.cpu-before.cpu)/float64(b.N)/float64(time.Microsecond), "node-us/get")
+			})
+		}
+	}
+}
+
+// pump does n requests like req, with so many outstanding.
+func (c *testClient) pump(req wire.Request, n, outstanding int) {
 	var buf []byte
 	sent, done := 0, 0
 	for done < n {
@@ -92,7 +131,7 @@ func (c *testClient) pump(session uint64, n, outstanding int) {
 		for sent < n && sent-done < outstanding {
 			sent++
 			req.ID, req.Seq, req.Acked = uint64(sent), uint64(sent), uint64(done)
-			req.Key = fmt.Appendf(req.Key[:0], "%02d%06d", session%100, sent%1000)
+			req.Key = fmt.Appendf(req.Key[:0], "%02d%06d", req.Session%100, sent%1000)
 			buf = wire.AppendRequest(buf, &req)
 		}
 		if len(buf) > 0 {

@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/raft"
 )
 
 const (
 	// A node gives back the memory that load has left behind when no more than
-	// quietBytes were written in a restAfter of real time, and restBytes since it
-	// last did: less is not worth a collection.
+	// quietBytes went to or from its disk in a restAfter of real time, and restBytes
+	// since it last did: less is not worth a collection.
 	restAfter  = 2 * time.Second
 	restBytes  = 4 << 20
 	quietBytes = 256 << 10
@@ -23,7 +24,7 @@ const (
 // resting notices when load has passed. Starting up counts as load.
 type resting struct {
 	alone  bool      // the process is this node's
-	total  int       // written since memory was given back
+	total  int       // bytes moved since memory was given back
 	recent int       // of it, since the last look
 	look   time.Time // when to look next, once total is enough
 }
@@ -32,9 +33,9 @@ func newResting(alone bool, now time.Time) resting {
 	return resting{alone: alone, total: restBytes, look: now.Add(restAfter)}
 }
 
-// wrote counts bytes that were given to the disk. It tells whether they are
+// moved counts bytes that went to or from the disk. It tells whether they are
 // another restBytes.
-func (s *resting) wrote(n int, now func() time.Time) bool {
+func (s *resting) moved(n int, now func() time.Time) bool {
 	before := s.total
 	s.total += n
 	s.recent += n
@@ -60,11 +61,24 @@ func (s *resting) passed(now time.Time) bool {
 	return quiet
 }
 
-// wrote counts bytes that were given to the disk.
-func (r *replica) wrote(bytes int) {
-	if r.rest.wrote(bytes, time.Now) {
+// moved counts bytes that went to or from the disk.
+func (r *replica) moved(bytes int) {
+	if r.rest.moved(bytes, time.Now) {
 		r.heap.follow()
 	}
+}
+
+// storage is what the core reads back from the log on disk. Snapshots that are
+// sent count as load: each chunk is memory for a moment.
+type storage struct {
+	*wal.WAL
+	r *replica
+}
+
+func (s storage) SnapshotChunk(index raft.Index, offset int64, maxBytes int) ([]byte, bool, error) {
+	data, done, err := s.WAL.SnapshotChunk(index, offset, maxBytes)
+	s.r.moved(len(data))
+	return data, done, err
 }
 
 func dataBytes(entries []raft.Entry) int {
@@ -133,19 +147,20 @@ func (h *heapLimit) follow() {
 	metrics.Read(live)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.set(limitFor(int64(live[0].Value.Uint64()) + h.expected))
+	if limit := limitFor(int64(live[0].Value.Uint64()) + h.expected); h.off(limit) {
+		h.limit = limit
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // limitFor is the limit of a process in which so many bytes live.
 func limitFor(live int64) int64 { return max(memoryLimit, live+live/2) }
 
-// set moves the limit, unless it is about right: that stops everything for a
-// moment.
-func (h *heapLimit) set(limit int64) {
-	if d := limit - h.limit; d > h.limit/8 || -d > h.limit/8 {
-		h.limit = limit
-		debug.SetMemoryLimit(limit)
-	}
+// off tells whether the limit as it is set is far enough from what it should be
+// to be moved, which stops everything for a moment.
+func (h *heapLimit) off(limit int64) bool {
+	d := limit - h.limit
+	return d > h.limit/8 || -d > h.limit/8
 }
 
 // expect makes room for a state machine whose snapshot has so many bytes. The

@@ -9,7 +9,7 @@ func TestLoadHasPassedWhenLittleIsWritten(t *testing.T) {
 	now := time.Unix(1000, 0)
 	clock := func() time.Time { return now }
 	write := func(s *resting, bytes int) {
-		s.wrote(bytes, clock)
+		s.moved(bytes, clock)
 	}
 	s := newResting(true, now)
 	look := func(what string, want bool) {
@@ -45,4 +45,19 @@ func TestReleaseImage(t *testing.T) {
 		t.Skipf("not here: %v", err)
 	}
 	TestFactsMerge(t)
+}
+
+// A limit below what lives would have the collector run without end.
+func TestCollectorsLimitIsAboveWhatLives(t *testing.T) {
+	for _, live := range []int64{0, 1 << 20, memoryLimit, 200 << 20, 2 << 30} {
+		if got := limitFor(live); got < memoryLimit || got < live+live/4 {
+			t.Errorf("limitFor(%d) = %d", live, got)
+		}
+	}
+	h := heapLimit{limit: 100}
+	for limit, want := range map[int64]bool{100: false, 105: false, 95: false, 120: true, 80: true} {
+		if h.off(limit) != want {
+			t.Errorf("from 100 to %d: off is %v, want %v", limit, !want, want)
+		}
+	}
 }

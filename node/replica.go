@@ -203,7 +203,7 @@ func (r *replica) persist(rd *raft.Ready) error {
 		if err := r.wal.WriteChunk(rd.Chunks[i]); err != nil {
 			return &DiskError{Node: r.id, Dir: r.dir, Op: "write", Snapshot: true, Err: err}
 		}
-		r.wrote(len(rd.Chunks[i].Data))
+		r.moved(len(rd.Chunks[i].Data))
 	}
 	if rd.Sync != 0 {
 		r.lastSync = rd.Sync
@@ -216,7 +216,7 @@ func (r *replica) persist(rd *raft.Ready) error {
 	}
 	if rd.Sync != 0 {
 		r.wal.Append(rd.Sync, rd.Install, rd.State, rd.Entries)
-		r.wrote(dataBytes(rd.Entries))
+		r.moved(dataBytes(rd.Entries))
 	} else if len(rd.AfterSync) > 0 {
 		r.release() // nothing more to come that would let them go
 	}

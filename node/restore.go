@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/raftlab/raftlab/node/kv"
@@ -134,12 +135,14 @@ func (r *replica) loadedState(got loaded) {
 	r.store.SetUnsafe(r.unsafe)
 	r.core.Applied(r.applied)
 	r.snapshots.taken(l.meta, got.size, r.snapshots.total, l.meta.Index)
+	r.moved(int(got.size))
 	r.shown.changed()
 	r.apply(l.committed)
 	r.serveReads()
 }
 
-// stoppableReader ends when its context does.
+// stoppableReader ends when its context does. Between pieces it lets the loop
+// run, which on one processor would have to wait for a time slice to end.
 type stoppableReader struct {
 	ctx context.Context
 	io.Reader
@@ -149,5 +152,6 @@ func (s *stoppableReader) Read(b []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
+	runtime.Gosched()
 	return s.Reader.Read(b)
 }

@@ -120,7 +120,7 @@ func (r *replica) newCore(c *wire.Configure, from raft.Restored) (*raft.Node, er
 		Unsafe: r.unsafe, Seed: c.Seed,
 		// Soon enough to look like at once, late enough for a client's next write.
 		TellCommitAfter: c.Heartbeat / 8,
-	}, r.wal, from, r.clock.Now())
+	}, storage{r.wal, r}, from, r.clock.Now())
 }
 
 // serve runs the loop and everything beside it. The loop ends first, so that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"github.com/raftlab/raftlab/node/kv"
@@ -125,26 +126,38 @@ func (r *replica) compact(now raft.Time) {
 	if s.writing != nil || r.store == nil || !s.due() || now < s.retry {
 		return
 	}
-	if !s.urgent() && r.sendsSnapshot(now) {
+	if !s.urgent() && r.beingSent(now) != 0 {
 		s.retry = now + raft.Time(r.heartbeat)
 		return
 	}
-	r.takeSnapshot(s.tail(), nil)
+	if !r.takeSnapshot(s.tail(), nil) {
+		s.retry = now + raft.Time(r.heartbeat)
+	}
 }
 
-// sendsSnapshot tells whether a peer is being sent a snapshot and answers.
-func (r *replica) sendsSnapshot(now raft.Time) bool {
-	return slices.ContainsFunc(r.core.Status().Peers, func(p raft.Progress) bool {
-		return p.Flow == raft.FlowSnapshot && raft.Duration(now-p.LastAck) < r.electionMax
-	})
+// beingSent is the entry of the oldest snapshot that is being sent to a peer
+// which answers, 0 for none.
+func (r *replica) beingSent(now raft.Time) raft.Index {
+	var oldest raft.Index
+	for _, p := range r.core.Status().Peers {
+		if p.Flow == raft.FlowSnapshot && raft.Duration(now-p.LastAck) < r.electionMax && (oldest == 0 || p.SnapshotIndex < oldest) {
+			oldest = p.SnapshotIndex
+		}
+	}
+	return oldest
 }
 
 // takeSnapshot begins a snapshot of what is applied. The store goes on taking
-// commands while it is written.
-func (r *replica) takeSnapshot(through raft.Index, orders []uint64) {
+// commands while it is written. It reports false when the core knows no
+// configuration to put into it.
+func (r *replica) takeSnapshot(through raft.Index, orders []uint64) bool {
+	meta := r.core.SnapshotMeta(r.applied)
+	if meta.Index == 0 {
+		return false
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &writing{
-		meta: r.core.SnapshotMeta(r.applied), total: r.snapshots.total, through: through, orders: orders,
+		meta: meta, total: r.snapshots.total, through: through, orders: orders,
 		frozen: r.store.Freeze(), cancel: cancel, done: make(chan written, 1),
 	}
 	r.snapshots.writing = w
@@ -161,6 +174,7 @@ func (r *replica) takeSnapshot(through raft.Index, orders []uint64) {
 			r.inbox.putFailure(&DiskError{Node: r.id, Dir: r.dir, Op: "write", Snapshot: true, Err: err})
 		}
 	})
+	return true
 }
 
 func (r *replica) writeSnapshot(ctx context.Context, w *writing) (size int64, err error) {
@@ -200,8 +214,13 @@ func (r *replica) takeWritten(now raft.Time) {
 		s.orders = append(w.orders, s.orders...)
 		return
 	}
-	s.taken(w.meta, got.size, w.total, w.through)
-	r.letGo(now, w.through)
+	through := w.through
+	if sent := r.beingSent(now); sent != 0 && len(w.orders) == 0 && !s.urgent() {
+		through = min(through, sent) // who gets that one needs the log behind it next
+	}
+	s.taken(w.meta, got.size, w.total, through)
+	r.moved(int(got.size))
+	r.letGo(now, through)
 	for _, id := range w.orders {
 		r.snapshotOutcome(id, nil)
 	}
@@ -240,14 +259,15 @@ func (r *replica) takeOrdered(now raft.Time) {
 	}
 	orders := s.orders
 	s.orders = nil
-	if r.applied > s.newest.Index {
-		r.takeSnapshot(r.applied, orders)
-		return
-	}
 	var err error
 	switch {
 	case r.applied == 0:
 		err = fmt.Errorf("%v has applied nothing yet, so there is nothing to take a snapshot of", r.id)
+	case r.applied > s.newest.Index:
+		if r.takeSnapshot(r.applied, orders) {
+			return
+		}
+		err = fmt.Errorf("%v has not come to an entry yet that tells who is in the cluster: take the snapshot when it has", r.id)
 	case r.core.Status().Base >= s.newest.Index:
 		err = fmt.Errorf("%v has applied nothing since its newest snapshot, which is of entry %d", r.id, s.newest.Index)
 	default: // it left some of the log, which an order does not
@@ -262,7 +282,8 @@ func (r *replica) snapshotOutcome(id uint64, err error) {
 	r.outcome(id, wire.Outcome{Snapshot: r.snapshots.newest.Index, Bytes: r.snapshots.size}, err)
 }
 
-// stoppableWriter ends when its context does.
+// stoppableWriter is to a snapshot that is written what [stoppableReader] is to
+// one that is read.
 type stoppableWriter struct {
 	ctx context.Context
 	io.Writer
@@ -272,5 +293,6 @@ func (s *stoppableWriter) Write(b []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
+	runtime.Gosched()
 	return s.Writer.Write(b)
 }

@@ -21,7 +21,10 @@ func committed(at raft.Time, first, last raft.Index, nodes ...raft.NodeID) raft.
 func lines(facts []wire.Fact) string {
 	var b strings.Builder
 	for _, f := range facts {
-		name := map[raft.EventKind]string{raft.EventAppended: "append", raft.EventCommitted: "commit", raft.EventTimeout: "timeout"}[f.Kind]
+		name := map[raft.EventKind]string{
+			raft.EventAppended: "append", raft.EventCommitted: "commit", raft.EventTimeout: "timeout",
+			raft.EventReadConfirmed: "read", raft.EventLeaseRead: "lease",
+		}[f.Kind]
 		fmt.Fprintf(&b, "%d %s %d-%d", f.At, name, f.First, f.Index)
 		if len(f.Nodes) > 0 {
 			fmt.Fprintf(&b, " %v", f.Nodes)
@@ -29,6 +32,14 @@ func lines(facts []wire.Fact) string {
 		b.WriteString("; ")
 	}
 	return strings.TrimSuffix(b.String(), "; ")
+}
+
+func confirmed(at raft.Time, index raft.Index, nodes ...raft.NodeID) raft.Event {
+	return raft.Event{Kind: raft.EventReadConfirmed, At: at, Term: 2, Index: index, Nodes: nodes}
+}
+
+func leased(at raft.Time, index raft.Index, span raft.Duration) raft.Event {
+	return raft.Event{Kind: raft.EventLeaseRead, At: at, Term: 2, Index: index, Span: span}
 }
 
 func TestFactsMerge(t *testing.T) {
@@ -57,6 +68,29 @@ func TestFactsMerge(t *testing.T) {
 			"a commit never comes to stand before the append of its entries",
 			[]raft.Event{committed(1, 1, 2, 1), appended(2, 3, 4), committed(3, 3, 4, 1, 2)},
 			"1 commit 1-2 [S1]; 2 append 3-4; 3 commit 3-4 [S1 S2]",
+		},
+		{
+			"reads become one of each kind, with the newest index and those who confirmed it",
+			[]raft.Event{confirmed(1, 5, 1, 2), leased(2, 5, 70), confirmed(3, 6, 1, 3), leased(4, 6, 60)},
+			"1 read 0-6 [S1 S3]; 2 lease 0-6",
+		},
+		{
+			"reads amid writes become one as well",
+			[]raft.Event{
+				appended(1, 1, 3), committed(2, 1, 2, 1, 2), confirmed(3, 2, 1, 2), appended(4, 4, 6), committed(5, 3, 5, 1, 3),
+				confirmed(6, 5, 1, 3), appended(7, 7, 7), committed(8, 6, 7, 1, 2), confirmed(9, 7, 1, 2),
+			},
+			"1 append 1-7; 2 commit 1-7 [S1 S2]; 3 read 0-7 [S1 S2]",
+		},
+		{
+			"a read never comes to stand before the commit it saw",
+			[]raft.Event{confirmed(1, 2, 1, 2), appended(2, 3, 3), committed(3, 3, 3, 1, 2), confirmed(4, 3, 1, 2)},
+			"1 read 0-2 [S1 S2]; 2 append 3-3; 3 commit 3-3 [S1 S2]; 4 read 0-3 [S1 S2]",
+		},
+		{
+			"anything else keeps reads apart",
+			[]raft.Event{leased(1, 2, 50), {Kind: raft.EventTimeout, At: 2}, leased(3, 2, 50)},
+			"1 lease 0-2; 2 timeout 0-0; 3 lease 0-2",
 		},
 		{
 			"anything else keeps what is before it from what is after it",
