@@ -8,7 +8,7 @@ import (
 func addVerb() *verb {
 	return &verb{
 		name: "add", args: "NODE..", usage: "Start new nodes and make them members", category: categoryMembers, dry: true,
-		min: 1, max: -1, words: []word{wordNewNode},
+		min: 1, max: -1, words: []word{wordNewNode}, key: "a",
 		flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "learner", Usage: "without a vote: they receive the log and count for nothing (thesis §4.2.1)"},
 		}, changeFlags()...),

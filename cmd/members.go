@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/raft"
 )
 
 func membersVerb() *verb {
@@ -85,7 +86,7 @@ type memberJSON struct {
 	Match          uint64 `json:"match"`
 	Next           uint64 `json:"next"`
 	Flow           string `json:"flow"`
-	AnsweredNS     int64  `json:"answered_ns"` // lab time
+	AnsweredNS     int64  `json:"answered_ns"` // lab time, 0 for not yet
 	SnapshotIndex  uint64 `json:"snapshot_index,omitempty"`
 	SnapshotOffset int64  `json:"snapshot_offset,omitempty"`
 }
@@ -107,6 +108,9 @@ func membersOf(s *netlab.Status) membersJSON {
 		// The leader counts itself once its own disk has the entry (thesis §10.2.1).
 		peers[n.ID] = netlab.PeerStatus{Match: n.Durable, Next: n.LastIndex + 1, LastAckNS: s.Clock.LabNS}
 		for _, p := range n.Peers {
+			if p.Match == 0 && p.Flow == raft.FlowProbe.String() {
+				p.LastAckNS = 0 // the time it became a peer, until it answers
+			}
 			peers[p.ID] = p
 		}
 		if m.Index = n.LastIndex; !s.Config.Committed && s.Config.Index != 0 {
@@ -277,7 +281,7 @@ func leaderKnows(m membersJSON, n memberJSON, now int64) (match, next, flow, ans
 	if n.SnapshotIndex > 0 {
 		flow = fmt.Sprintf("%s %d, %s of it sent", n.Flow, n.SnapshotIndex, size(n.SnapshotOffset))
 	}
-	answered = "never"
+	answered = "not yet"
 	if n.AnsweredNS > 0 {
 		answered = shortDuration(time.Duration(max(now-n.AnsweredNS, 0)).Round(time.Millisecond)) + " ago"
 	}

@@ -5,7 +5,7 @@ import "github.com/raftlab/raftlab/netlab"
 func removeVerb() *verb {
 	return &verb{
 		name: "remove", args: "NODE..", usage: "Take nodes out of the cluster and end them", category: categoryMembers, dry: true,
-		min: 1, max: -1, words: []word{wordNode}, flags: changeFlags(),
+		min: 1, max: -1, words: []word{wordNode}, key: "d", flags: changeFlags(),
 		about: `The members change through C_old,new to C_new (§6); a removed node's process ends
 once C_new is committed. A leader may be removed: it leads until then, although
 it counts for nothing in C_new, and steps down.`,

@@ -8,7 +8,7 @@ import (
 func transferVerb() *verb {
 	return &verb{
 		name: "transfer", args: "NODE", usage: "Have the leader hand over to a node", category: categoryNodes, dry: true,
-		min: 1, max: 1, words: []word{wordNode}, flags: []cli.Flag{timeoutFlag()},
+		min: 1, max: 1, words: []word{wordNode}, key: "l", flags: []cli.Flag{timeoutFlag()},
 		about: `The leader takes no more writes, brings the node's log up to its own and tells it
 to stand for election at once (thesis §3.10). When the node has not taken over
 within an election timeout, the leader goes on. "raftlab elect" does without the
