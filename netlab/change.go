@@ -81,7 +81,7 @@ func (c *change) run(ctx context.Context, want func(now ConfigStatus) (*wish, er
 	}
 	if c.op.NoWait {
 		if l := c.lab; l.clock.Held() {
-			c.notes = append(c.notes, `the lab clock is held: it gets on with "raftlab release"`)
+			c.notes = append(c.notes, `the lab clock is held: it goes on with "raftlab release"`)
 		}
 		return &OpResult{Text: "begun: " + c.wish.did + " when the change is through", Nodes: c.wish.about}, nil
 	}

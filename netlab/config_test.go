@@ -2,12 +2,16 @@ package netlab
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/raftlab/raftlab/node/clock"
 )
 
 func TestConfigSentences(t *testing.T) {
@@ -29,6 +33,11 @@ func TestConfigSentences(t *testing.T) {
 		{"the clock does not stand at the start", func(c *Config) { c.Speed = 0 }, "the lab clock runs at 0.001 to 1000 times real time, not 0"},
 		{"nor is its rate no number", func(c *Config) { c.Speed = math.NaN() }, "the lab clock runs at"},
 		{"a delay is not negative", func(c *Config) { c.Delay = -1 }, "a link's delay is 0 to"},
+		{"a log may be folded never", func(c *Config) { c.SnapshotBytes = 0 }, ""},
+		{"but not at every entry", func(c *Config) { c.SnapshotBytes = 100 }, "a node takes a snapshot when its log has 16384 bytes to"},
+		{"nor at less than nothing", func(c *Config) { c.SnapshotBytes = -1 }, "not at -1"},
+		{"unsafe rules have names", func(c *Config) { c.Unsafe = []string{"vote-twice", "vote-thrice"} }, `there is no unsafe rule "vote-thrice"`},
+		{"in any order", func(c *Config) { c.Unsafe = []string{"no-noop", "vote-twice"} }, ""},
 		{"an address has a port", func(c *Config) { c.Listen = "localhost" }, `"localhost" is no address to listen on`},
 		{"logs may be preloaded", func(c *Config) { c.Preload = map[int][]uint64{1: {1, 1, 4}} }, ""},
 		{"terms do not fall along a log", func(c *Config) { c.Preload = map[int][]uint64{2: {1, 4, 3}} }, "goes from term 4 back to 3 at index 3"},
@@ -96,6 +105,12 @@ func TestSameConfig(t *testing.T) {
 		{"the delay counts", func(c *Config) { c.Delay++ }, "its links were started with"},
 		{"the speed counts", func(c *Config) { c.Speed = 2 }, "it was started at speed 1, not 2"},
 		{"PreVote counts", func(c *Config) { c.PreVote = false }, "PreVote"},
+		{"CheckQuorum counts", func(c *Config) { c.CheckQuorum = false }, "CheckQuorum"},
+		{"ignoring votes counts", func(c *Config) { c.IgnoreVotes = false }, "consider requests for votes"},
+		{"transfer counts", func(c *Config) { c.Transfer = false }, "leadership transfer"},
+		{"the size of a snapshot counts", func(c *Config) { c.SnapshotBytes = 1 << 20 }, "its nodes take a snapshot at 64 MiB, not 1 MiB"},
+		{"never is another size", func(c *Config) { c.SnapshotBytes = 0 }, "at 64 MiB, not no size"},
+		{"unsafe rules count", func(c *Config) { c.Unsafe = []string{"no-noop", "vote-twice"} }, "its unsafe rules are none, not vote-twice no-noop"},
 		{"the address counts", func(c *Config) { c.Listen = ":1" }, "its control API is not served on :1"},
 		{"logs count", func(c *Config) { c.Preload = map[int][]uint64{1: {1}} }, "its logs were preloaded otherwise"},
 	} {
@@ -109,6 +124,29 @@ func TestSameConfig(t *testing.T) {
 				checkMessage(t, Errorf(ExitConflict, "%s", asked.difference(running)), ExitConflict, c.differ)
 			}
 		})
+	}
+}
+
+// Unsafe rules are in raft's order, each once, and switch off what they are
+// about.
+func TestUnsafeConfig(t *testing.T) {
+	config, _ := Profile(ProfileLAN)
+	config.Unsafe = []string{"no-check-quorum", "vote-twice", "no-pre-vote", "vote-twice"}
+	got := config.settled()
+	if want := []string{"vote-twice", "no-pre-vote", "no-check-quorum"}; !slices.Equal(got.Unsafe, want) || got.PreVote || got.CheckQuorum || !got.IgnoreVotes {
+		t.Errorf("settled as %+v", got)
+	}
+	if !config.PreVote || !config.CheckQuorum || len(config.Unsafe) != 4 {
+		t.Errorf("the one it was made of is %+v now", config)
+	}
+	if !config.sameAs(got) {
+		t.Error("it is not the same as itself")
+	}
+	l := &lab{config: got, log: slog.New(slog.DiscardHandler), events: newEventStore(10), clock: clock.New(clock.Setting{})}
+	l.warn()
+	list, _ := l.events.after(0, 10)
+	if len(list) != 1 || !strings.Contains(list[0].Text, "UNSAFE on purpose. vote-twice: a server votes for everyone") || !strings.Contains(list[0].Text, "Election Safety is in danger") {
+		t.Errorf("events %+v", list)
 	}
 }
 

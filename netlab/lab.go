@@ -350,10 +350,11 @@ func (l *lab) startAll(fresh bool) error {
 func (l *lab) dismantle(group *errgroup.Group) error {
 	l.workload.end()
 	l.gateway.close()
-	// An operation in progress may be starting a node: it is let finish first.
+	// An operation in progress may be starting a node: it is let finish first. One
+	// that comes after it sees that the lab has ended.
 	l.acting.Lock()
-	defer l.acting.Unlock()
 	l.endMembers()
+	l.acting.Unlock()
 	l.hangUp()
 	err := l.control.Close()
 	l.network.close()

@@ -231,9 +231,12 @@ func (l *lab) out(m *member) bool {
 // let marks nodes as leaving, or as staying, and has those that leave seen off.
 // With acting held.
 func (l *lab) let(leave bool, members []*member) error {
+	if l.ctx.Err() != nil {
+		return errStopping // what stands in lab.json is the next process's
+	}
 	l.mu.Lock()
 	for _, m := range members {
-		if m.leaves = leave; leave && !m.seenOff && l.ctx.Err() == nil {
+		if m.leaves = leave; leave && !m.seenOff {
 			m.seenOff = true
 			l.running.Go(func() { l.seeOff(m) })
 		}

@@ -24,6 +24,15 @@ func lab(change func(*View)) View {
 	return v
 }
 
+// joint is lab on its way from S1 S2 S3 to all five.
+func joint(change func(*View)) View {
+	return lab(func(v *View) {
+		v.Config = raft.Configuration{VotersOld: ids(1, 2, 3), Voters: ids(1, 2, 3, 4, 5)}
+		v.ConfigIndex = 40
+		change(v)
+	})
+}
+
 // wall lets frames pass inside {2 4} and inside {1 3 5} only.
 func wall(a, b raft.NodeID) bool { return a%2 == b%2 }
 
@@ -106,6 +115,58 @@ func TestHeadline(t *testing.T) {
 				v.Nodes[1+i].Leader = 0
 			}
 		}), "S1 has won term 7; 2 of 5 nodes know of it so far."},
+		{"a joint configuration names what C_old,new still needs", joint(func(v *View) {
+			v.Nodes[0].Peers = []raft.Progress{{ID: 2, Match: 40}, {ID: 3, Match: 39}, {ID: 4, Match: 40}, {ID: 5, Match: 12}}
+		}), "S1 leads term 7, all 5 nodes follow. The configuration is joint: C_old,new (entry 40) is on 2 of 3 old and 3 of 5 new voters, 2 and 3 are needed."},
+		{"a joint configuration that is committed", joint(func(v *View) { v.Committed = true }),
+			"S1 leads term 7, all 5 nodes follow. The configuration is joint and C_old,new (entry 40) committed: C_new, which is S1 S2 S3 S4 S5, comes next."},
+		{"a joint leader without the new majority commits nothing", joint(func(v *View) {
+			v.Open = func(a, b raft.NodeID) bool { return (a <= 2) == (b <= 2) }
+			v.Nodes[0].Peers = []raft.Progress{{ID: 2, Match: 40}}
+		}), "No leader is possible: at most 1 of 3 old and 3 of 5 new voters can talk to each other, 2 and 3 are needed. " +
+			"S1 still claims term 7, but it reaches only 2 of 3 old and 2 of 5 new voters: nothing it accepts can commit. " +
+			"The configuration is joint: C_old,new (entry 40) is on 2 of 3 old and 2 of 5 new voters, 2 and 3 are needed. S1 reaches no majority of the new voters S1 S2 S3 S4 S5."},
+		{"nor without the old one", joint(func(v *View) {
+			v.Nodes[1].Dead, v.Nodes[2].Dead = true, true
+			v.Nodes[0].Peers = []raft.Progress{{ID: 4, Match: 40}, {ID: 5, Match: 40}}
+		}), "No leader is possible: 1 of 3 old and 3 of 5 new voters run, 2 and 3 are needed. S2 and S3 are dead. " +
+			"S1 still claims term 7, but it reaches only 1 of 3 old and 3 of 5 new voters: nothing it accepts can commit. " +
+			"The configuration is joint: C_old,new (entry 40) is on 1 of 3 old and 3 of 5 new voters, 2 and 3 are needed. S1 reaches no majority of the old voters S1 S2 S3."},
+		{"a candidate in a joint configuration needs both", joint(func(v *View) {
+			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
+			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5, 2)
+		}), "S4 stands in term 8: 1 of 3 old and 3 of 5 new votes, 2 and 3 are needed. The configuration is joint (entry 40): a leader needs votes of both, 2 and 3 of the old voters and of the new."},
+		{"learners that are caught up", lab(func(v *View) {
+			v.Config = raft.Configuration{Voters: ids(1, 2, 3), Learners: ids(4, 5)}
+			v.Committed, v.Target = true, &raft.Configuration{Voters: ids(1, 2, 3, 4, 5)}
+		}), "S1 leads term 7, all 5 nodes follow. S1 brings S4 and S5 up to date before they vote."},
+		{"a configuration that is not committed yet", lab(func(v *View) {
+			v.Config, v.ConfigIndex = raft.Configuration{Voters: ids(1, 2, 3), Learners: ids(4, 5)}, 44
+			v.Nodes[0].Peers = []raft.Progress{{ID: 2, Match: 44}, {ID: 4, Match: 44}}
+		}), "S1 leads term 7, all 5 nodes follow. The configuration S1 S2 S3 and learners S4 S5 (entry 44) counts already and is not committed: it is on 2 of 3 voters, 2 are needed."},
+		{"learners cannot win nor be missed", lab(func(v *View) {
+			v.Config, v.Committed = raft.Configuration{Voters: ids(1, 2, 3), Learners: ids(4, 5)}, true
+			v.Nodes[1].Dead, v.Nodes[2].Dead = true, true
+			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
+		}), "No leader is possible: 1 of 3 voters run, 2 are needed. S2 and S3 are dead."},
+		{"a node that is no member", lab(func(v *View) {
+			v.Config, v.Committed = raft.Configuration{Voters: ids(1, 2, 3, 4)}, true
+			v.Nodes[4].Term, v.Nodes[4].Leader, v.Nodes[4].Last, v.Nodes[4].Commit = 0, 0, 0, 0
+		}), "S1 leads 4 of 5 nodes in term 7. S5 is no member of the configuration."},
+		{"a leader that hands over", lab(func(v *View) { v.Nodes[0].TransferTo = 3 }),
+			"S1 leads term 7, all 5 nodes follow. S1 hands over to S3 and takes no writes meanwhile."},
+		{"a node that is sent a snapshot is not merely behind", lab(func(v *View) {
+			v.Nodes[3].Last = 3
+			v.Nodes[0].SnapshotBytes = 200
+			v.Nodes[0].Peers = []raft.Progress{{ID: 4, Flow: raft.FlowSnapshot, SnapshotIndex: 40, SnapshotOffset: 76}}
+		}), "S1 leads term 7, all 5 nodes follow. S4 needs entries that are dropped: S1 sends it the snapshot of 40, 38 % have arrived."},
+		{"a leader that no majority answered", lab(func(v *View) {
+			v.Open = wall
+			v.Nodes[1].LostQuorum, v.Nodes[1].Term, v.Nodes[1].Leader = true, 6, 0
+			v.Nodes[3].Term, v.Nodes[3].Leader = 6, 0
+		}), "S1 leads 3 of 5 nodes in term 7. S2 gave up the leadership of term 6: no majority answered it."},
+		{"what is unsafe comes first", lab(func(v *View) { v.Unsafe = []string{"vote-twice", "no-noop"} }),
+			"Unsafe on purpose: vote-twice, no-noop. S1 leads term 7, all 5 nodes follow."},
 		{"nothing was ever reported", View{Nodes: []Node{{ID: 1}, {ID: 2}, {ID: 3}}}, "No leader yet."},
 	}
 	for _, tt := range tests {
@@ -146,6 +207,11 @@ func TestLineFits(t *testing.T) {
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 5)
 		}), 78, "S1 died 310 ms ago. S2 and S4 stand in term 8: 2 to 2 votes, 3 needed."},
+		{"what is unsafe is said also where there is little room", lab(func(v *View) { v.Unsafe = []string{"vote-twice"} }), 50,
+			"Unsafe on purpose: vote-twice."},
+		{"a joint configuration in few words", joint(func(v *View) {
+			v.Nodes[0].Peers = []raft.Progress{{ID: 2, Match: 40}, {ID: 4, Match: 40}}
+		}), 100, "S1 leads term 7, all 5 nodes follow. Joint: C_old,new is on 2 of 3 old and 3 of 5 new."},
 		{"the first stays when nothing fits", split, 10, "S1 leads 3 of 5 nodes in term 7."},
 	}
 	for _, tt := range tests {
