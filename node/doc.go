@@ -8,6 +8,11 @@
 // load: one proposal for all requests, one frame for all entries, one write of
 // the log, one sync, one system call a connection for all that leaves on it.
 //
+// What takes long runs beside the loop and does not stop it: a snapshot of the
+// state machine is written of a frozen state while the store goes on taking
+// commands, and a snapshot becomes the state machine, at the start or because the
+// leader sent it, while heartbeats are answered and the log grows (§7).
+//
 // The process belongs to a lab. It dials the lab, registers, is told who its
 // peers are, and reports what it does on the same connection. When that
 // connection ends the process ends. Time comes from the lab clock alone: while

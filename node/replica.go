@@ -145,7 +145,7 @@ func (r *replica) feed(now raft.Time) error {
 		r.core.Tick(now)
 		r.shown.touched()
 	}
-	if err := r.request(now); err != nil {
+	if err := r.takeRequests(now); err != nil {
 		return err
 	}
 	if err := r.drain(); err != nil {
@@ -289,9 +289,9 @@ func (r *replica) abandon() {
 	}
 }
 
-// request turns the clients' requests into one proposal, and asks the core about
+// takeRequests turns the clients' requests into one proposal, and asks the core about
 // their reads.
-func (r *replica) request(now raft.Time) error {
+func (r *replica) takeRequests(now raft.Time) error {
 	if len(r.in.requests) == 0 {
 		return nil
 	}

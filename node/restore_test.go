@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/raftlab/raftlab/node/wal"
@@ -46,11 +48,7 @@ func TestStateMachineIsLoadedBesideTheLoop(t *testing.T) {
 		return f, err
 	}
 	l.startAll()
-	if l.leader().id == 2 {
-		l.order(l.leader(), wire.Order{Verb: wire.OrderTransfer, Node: 3})
-		l.wait("S3 to lead", func() bool { return l.nodes[3].state.Role == raft.Leader })
-	}
-	leader := l.leader()
+	leader := l.leaderBut(2)
 	third := 4 - leader.id
 	c := l.fill(20, 100)
 	l.wipe(2)
@@ -178,5 +176,142 @@ func TestUnknownUnsafeRuleIsTold(t *testing.T) {
 	<-n.ended
 	if n.err == nil || !strings.Contains(n.err.Error(), `there is no unsafe rule "no-such-rule"`) {
 		t.Errorf("ended with %v", n.err)
+	}
+}
+
+// slowWrites is a file that is written only when the gate is open.
+type slowWrites struct {
+	wal.File
+	gate *sync.RWMutex
+}
+
+func (f slowWrites) WriteAt(b []byte, off int64) (int, error) {
+	f.gate.RLock()
+	defer f.gate.RUnlock()
+	return f.File.WriteAt(b, off)
+}
+
+// While a follower writes a snapshot of its own, the leader's newer one arrives
+// and takes its place. The order is answered all the same.
+func TestLeadersSnapshotTakesThePlaceOfOneThatIsBeingWritten(t *testing.T) {
+	l := newFakeLab(t, 3)
+	var gate sync.RWMutex
+	l.openFile = func(path string, flag int) (wal.File, error) {
+		f, err := os.OpenFile(path, flag, 0o644)
+		if err == nil && strings.HasPrefix(path, l.nodeDir(2)) && strings.HasSuffix(path, ".snap.new") {
+			return slowWrites{f, &gate}, nil
+		}
+		return f, err
+	}
+	l.startAll()
+	leader := l.leaderBut(2)
+	victim := l.node(2)
+	c := l.fill(20, 10<<10)
+	l.wait("S2 to have applied all", func() bool { return victim.state.Applied == leader.state.Applied })
+	l.isolate(victim)
+	gate.Lock()
+	open := sync.OnceFunc(gate.Unlock)
+	defer open()
+	order := l.send(victim, takeSnapshot)
+	l.wait("the snapshot to begin", func() bool { return victim.state.Snapshotting })
+	put := c.put("x", "1")
+	if out := l.order(leader, takeSnapshot); out.Error != "" || out.Snapshot < put.Index {
+		t.Fatalf("the leader's snapshot: %+v", out)
+	}
+	l.join()
+	l.wait("the leader's snapshot to be installed", func() bool { return victim.has(raft.EventSnapshotInstalled) })
+	open()
+	out := l.outcome(victim, takeSnapshot, order)
+	if out.Snapshot < put.Index || out.Error != "" && !strings.Contains(out.Error, "nothing since its newest snapshot") {
+		t.Errorf("the order that was overtaken: %+v", out)
+	}
+	if got := l.dial(victim).get("x", wire.ReadStale); string(got.Value) != "1" {
+		t.Errorf("x at S2: %+v", got)
+	}
+	if again := l.order(victim, wire.Order{Verb: wire.OrderLog}); again.FirstIndex <= put.Index {
+		t.Errorf("the log of S2 begins at %d", again.FirstIndex)
+	}
+}
+
+// leaderBut waits for a leader that is another node than id.
+func (l *fakeLab) leaderBut(id raft.NodeID) *fakeNode {
+	l.t.Helper()
+	for {
+		leader := l.leader()
+		if leader.id != id {
+			return leader
+		}
+		l.order(leader, wire.Order{Verb: wire.OrderTransfer, Node: id%raft.NodeID(l.size) + 1})
+		l.wait("another leader", func() bool { return leader.state.Role != raft.Leader || leader.has(raft.EventTransferFailed) })
+	}
+}
+
+// A disk that fails while a snapshot arrives ends the node, and leaves it as it was.
+func TestDiskThatFailsWhileASnapshotArrives(t *testing.T) {
+	l := newFakeLab(t, 3)
+	var full atomic.Bool
+	l.openFile = func(path string, flag int) (wal.File, error) {
+		f, err := os.OpenFile(path, flag, 0o644)
+		if strings.HasSuffix(path, ".part") {
+			return failingFile{f, &full}, err
+		}
+		return f, err
+	}
+	l.startAll()
+	leader := l.leaderBut(2)
+	l.fill(20, 100)
+	l.wipe(2)
+	full.Store(true)
+	if out := l.order(leader, takeSnapshot); out.Error != "" {
+		t.Fatal(out.Error)
+	}
+	n := l.start(2)
+	<-n.ended
+	var disk *DiskError
+	if !errors.As(n.err, &disk) || !disk.Snapshot || !errors.Is(n.err, syscall.ENOSPC) {
+		t.Fatalf("ended with %v, want a DiskError of the snapshot", n.err)
+	}
+	full.Store(false)
+	l.mu.Lock()
+	n.reg = nil
+	l.mu.Unlock()
+	n = l.start(2)
+	l.wait("the node to have all", func() bool { return n.alive() && n.state.Applied >= 20 })
+}
+
+// A node that is ended while it loads its snapshot ends well.
+func TestNodeIsStoppedWhileItLoads(t *testing.T) {
+	l := newFakeLab(t, 1)
+	var gate sync.RWMutex
+	reading := make(chan struct{}, 1)
+	l.openFile = func(path string, flag int) (wal.File, error) {
+		f, err := os.OpenFile(path, flag, 0o644)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err == nil && strings.HasSuffix(path, ".snap") && l.nodes[1].reg != nil {
+			select {
+			case reading <- struct{}{}:
+			default:
+			}
+			return slowFile{f, &gate}, nil
+		}
+		return f, err
+	}
+	l.startAll()
+	l.fill(20, 100)
+	if out := l.order(l.leader(), takeSnapshot); out.Error != "" {
+		t.Fatal(out.Error)
+	}
+	l.stop(1)
+	for len(reading) > 0 {
+		<-reading
+	}
+	gate.Lock()
+	n := l.start(1)
+	<-reading
+	n.cancel()
+	gate.Unlock()
+	if err := l.stop(1); err != nil {
+		t.Errorf("ended with %v", err)
 	}
 }
