@@ -277,6 +277,11 @@ func TestHostileRequests(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	l, c := servedLab(t)
 	l.lead(2, 4)
+	l.say(2, wire.State{
+		Role: raft.Leader, Term: 4, Leader: 2, Commit: 8, ConfigIndex: 7, SnapshotIndex: 5, Base: 5,
+		Config: raft.Configuration{Voters: []raft.NodeID{1, 2}, VotersOld: []raft.NodeID{2}, Learners: []raft.NodeID{3}},
+		Peers:  []raft.Progress{{ID: 3, Match: 6, Flow: raft.FlowSnapshot}},
+	})
 	body, err := c.do(t.Context(), http.MethodGet, "/metrics", nil, nil)
 	if err != nil {
 		t.Fatal(told(err))
@@ -288,6 +293,9 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		"raftlab_leader 2\n", `raftlab_node_term{node="1"} 4`, `raftlab_node_role{node="2",role="leader"} 1`,
+		`raftlab_member{node="1",set="voter"} 1`, `raftlab_member{node="2",set="voter_old"} 1`, `raftlab_member{node="3",set="learner"} 1`,
+		"raftlab_config_index 7\n", "raftlab_config_committed 1\n", `raftlab_node_snapshot_index{node="2"} 5`, `raftlab_node_first_index{node="2"} 6`,
+		`raftlab_peer_flow{flow="snapshot",node="2",peer="3"} 1`, `raftlab_peer_match_index{node="2",peer="3"} 6`,
 		`raftlab_node_state{node="3",state="up"} 1`, `raftlab_link_frames_sent_total{from="1",to="2"} 0`, "raftlab_events_total 0\n",
 	} {
 		if !strings.Contains(string(data), want) {
