@@ -117,6 +117,10 @@ func (l *fakeLab) startAll() {
 }
 
 func (l *fakeLab) close() {
+	l.mu.Lock()
+	l.muted = nil // a test that failed may have left it
+	l.news.Broadcast()
+	l.mu.Unlock()
 	for _, n := range l.nodes {
 		n.cancel()
 	}

@@ -594,6 +594,7 @@ func damage(t *testing.T, dir string) {
 func TestSlowLabSlowsNoNode(t *testing.T) {
 	l := startLab(t, 3)
 	leader := l.leader()
+	l.setClock(0.05, false) // a busy machine must not end its reign
 	l.mu.Lock()
 	l.muted = map[raft.NodeID]bool{leader.id: true}
 	l.mu.Unlock()
