@@ -42,7 +42,7 @@ func (l *lab) changeMembers(ctx context.Context, op *Op, want func(now ConfigSta
 			what = opLine(before)
 		}
 		return nil, Errorf(ExitConflict, "another change of the configuration is waited for (%s): one at a time (§6)", what).
-			WithHint("raftlab status shows how it goes")
+			WithHint("raftlab members shows how it goes")
 	}
 	defer l.changing.CompareAndSwap(op, nil)
 	timeout := op.Timeout
@@ -140,7 +140,7 @@ func (l *lab) underWay(now *ConfigStatus) error {
 			WithHint(`"raftlab wait 'not config.joint'" waits for its end`)
 	case now.Target != nil:
 		return Errorf(ExitConflict, "a change of the configuration is under way, its new nodes are brought up to date before %s vote: one at a time (§6)", names(now.Target.Voters)).
-			WithHint("raftlab status shows how it goes")
+			WithHint("raftlab members shows how it goes")
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (c *change) pause(ctx context.Context, again time.Duration, changed, clock,
 	case <-gone:
 	case <-alarm:
 	case <-ctx.Done():
-		return Errorf(ExitTimeout, "%s: nobody waits for it any more: %v", c.op.Verb, context.Cause(ctx)).WithHint("raftlab status shows how it goes")
+		return Errorf(ExitTimeout, "%s: nobody waits for it any more: %v", c.op.Verb, context.Cause(ctx)).WithHint("raftlab members shows how it goes")
 	case <-l.ctx.Done():
 		return errStopping
 	}
@@ -460,7 +460,7 @@ func (c *change) late(now *ConfigStatus) error {
 		timeout = changeTimeout
 	}
 	return Errorf(ExitTimeout, "not through after %v of lab time: %s. %s", timeout, c.state(now), c.lab.why()).
-		WithHint("raftlab status shows how it goes on")
+		WithHint("raftlab members shows how it goes on")
 }
 
 // state says how far the change is.

@@ -139,7 +139,7 @@ func TestMembershipThatCannotBe(t *testing.T) {
 		{"while one is joint", raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4}, VotersOld: five.Voters}, nil, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "a change of the configuration is under way, it is joint (old S1 S2 S3 S4 S5 new S1 S2 S3 S4)", "wait 'not config.joint'"},
 		{"while one is prepared", learner, func(l *lab) {
 			l.say(1, wire.State{Role: raft.Leader, Term: 2, Leader: 1, Config: learner, ConfigIndex: 3, Commit: 3, Target: &raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4, 5, 6}}})
-		}, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "its new nodes are brought up to date before S1 S2 S3 S4 S5 S6 vote", "raftlab status"},
+		}, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "its new nodes are brought up to date before S1 S2 S3 S4 S5 S6 vote", "raftlab members"},
 		{"on a held clock", five, hold, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "the lab clock is held, so a change of the configuration cannot get on", "raftlab release"},
 		{"without a majority", five, func(l *lab) {
 			for _, id := range []int{3, 4, 5} {

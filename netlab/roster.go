@@ -221,11 +221,12 @@ func (l *lab) tellOf(id int, text string) {
 	l.event(Event{Kind: EventProcess, Node: id, Text: text})
 }
 
-// out reports whether the configuration in force is without a node: its vote
-// counts for nothing any more (§6). With mu held.
+// out reports whether the configuration in force is without a node, and another
+// node leads: its vote counts for nothing any more (§6), and what it told its
+// successor (thesis §3.10) has arrived. With mu held.
 func (l *lab) out(m *member) bool {
 	c, settled := l.inForce()
-	return settled && !c.Has(m.id)
+	return settled && !c.Has(m.id) && l.leader() != m.id
 }
 
 // let marks nodes as leaving, or as staying, and has those that leave seen off.

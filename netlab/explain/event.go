@@ -76,7 +76,7 @@ func sentence(ev raft.Event, c raft.Configuration) string {
 	case raft.EventSnapshotTaken, raft.EventCompacted, raft.EventSnapshotSent, raft.EventSnapshotDone, raft.EventSnapshotReceived, raft.EventSnapshotInstalled:
 		return snapshot(ev)
 	case raft.EventReadConfirmed:
-		return fmt.Sprintf("reads may be answered once %d is applied: after they came, %s still took it for their leader", ev.First, Names(ev.Nodes))
+		return fmt.Sprintf("reads may be answered once %d is applied: after they came, %s still took it for their leader", ev.Index, Names(ev.Nodes))
 	case raft.EventLeaseRead:
 		return fmt.Sprintf("reads may be answered once %d is applied, and nobody is asked: its lease holds for %s still", ev.Index, Length(ev.Span))
 	}

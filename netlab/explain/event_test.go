@@ -59,7 +59,7 @@ func TestEventSentences(t *testing.T) {
 		{raft.Event{Kind: raft.EventSnapshotReceived, Peer: 1, Index: 5, LogTerm: 3}, five, "is sent a snapshot by S1 (5, term 3)"},
 		{raft.Event{Kind: raft.EventSnapshotInstalled, Peer: 1, Index: 5, LogTerm: 3, Granted: true}, five, "takes over S1's snapshot (5, term 3) and keeps the log that follows it"},
 		{raft.Event{Kind: raft.EventSnapshotInstalled, Peer: 1, Index: 5, LogTerm: 3}, five, "takes over S1's snapshot (5, term 3) in place of its whole log and state"},
-		{raft.Event{Kind: raft.EventReadConfirmed, First: 44, Index: 9, Nodes: ids(1, 2, 3)}, five, "reads may be answered once 44 is applied: after they came, S1 S2 S3 still took it for their leader"},
+		{raft.Event{Kind: raft.EventReadConfirmed, Index: 44, Nodes: ids(1, 2, 3)}, five, "reads may be answered once 44 is applied: after they came, S1 S2 S3 still took it for their leader"},
 		{raft.Event{Kind: raft.EventLeaseRead, Index: 44, Span: raft.Duration(80e6)}, five, "reads may be answered once 44 is applied, and nobody is asked: its lease holds for 80 ms still"},
 	}
 	for _, tt := range tests {
