@@ -14,7 +14,7 @@ import (
 type disk struct {
 	mu    sync.Mutex
 	files map[string][]write // what is not synced, by path
-	names []func() error     // undo the changes of names that are not synced
+	names []change           // of names, not synced
 	trash string             // where removed files are while that can be undone
 
 	steps, last int // how often it was asked to change something; after last, unless 0, it is off
@@ -24,6 +24,12 @@ type disk struct {
 	held            bool                    // syncs wait
 	passes          int                     // as many of them do not
 	changed         *sync.Cond              // one of these was
+}
+
+// change of a name.
+type change struct {
+	removed string // the path of a file that was removed; "" for another change
+	undo    func() error
 }
 
 // write is an unsynced one.
@@ -81,7 +87,7 @@ func (d *disk) open(path string, flag int) (File, error) {
 		if err := d.step(); err != nil {
 			return nil, err
 		}
-		d.names = append(d.names, func() error { return os.Remove(path) })
+		d.names = append(d.names, change{undo: func() error { return os.Remove(path) }})
 	}
 	f, err := os.OpenFile(path, flag, 0o644)
 	if err != nil {
@@ -100,7 +106,7 @@ func (d *disk) rename(from, to string) error {
 		d.files[to] = w
 		delete(d.files, from)
 	}
-	d.names = append(d.names, func() error { return os.Rename(to, from) })
+	d.names = append(d.names, change{undo: func() error { return os.Rename(to, from) }})
 	return os.Rename(from, to)
 }
 
@@ -119,7 +125,7 @@ func (d *disk) remove(path string) error {
 	}
 	away := filepath.Join(d.trash, strconv.Itoa(d.steps))
 	delete(d.files, path)
-	d.names = append(d.names, func() error { return os.Rename(away, path) })
+	d.names = append(d.names, change{removed: path, undo: func() error { return os.Rename(away, path) }})
 	return os.Rename(path, away)
 }
 
@@ -205,13 +211,17 @@ func (d *disk) cut(r *rand.Rand) error {
 		}
 	}
 	clear(d.files)
+	// Removals may be lost one without the other. Other changes may rest on
+	// earlier ones: of them the last are lost.
+	last := true
 	for k := len(d.names) - 1; k >= 0; k-- {
-		// A later change of a name may rest on an earlier one, so those that are
-		// lost are the last ones.
-		if r.Float64() >= lost {
-			break
+		c := d.names[k]
+		_, err := os.Stat(c.removed)
+		if r.Float64() >= lost || !last && c.removed == "" || err == nil {
+			last = false
+			continue
 		}
-		if err := d.names[k](); err != nil {
+		if err := c.undo(); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,10 @@ import (
 // ErrDropped is wrapped by the error of reading entries that a snapshot stands for.
 var ErrDropped = errors.New("dropped, a snapshot stands for them")
 
-// DropThrough lets the log forget the entries up to i: [raft.Restored.Base] of
-// the core, after [raft.Node.SnapshotTaken]. What goes is whole segments, in the
-// background; nothing goes that the oldest snapshot kept does not stand for, so
-// that the log can still replace a newest one that turns out damaged.
+// DropThrough lets the log forget the entries up to i: the Base of the core's
+// [raft.Status] after [raft.Node.SnapshotTaken]. What goes is whole segments, in
+// the background; nothing goes that the older of the snapshots kept does not
+// stand for, so that it and the log replace a newer one that turns out damaged.
 //
 // A segment that cannot be removed only takes room. The next DropThrough tries
 // again; if that is the last word, Close says so.

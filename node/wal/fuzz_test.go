@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"testing"
 
@@ -95,6 +97,72 @@ func FuzzBody(f *testing.F) {
 		}
 		if total > len(b) {
 			t.Fatalf("%d bytes out of %d", total, len(b))
+		}
+	})
+}
+
+// FuzzSnapshot reads arbitrary bytes as a snapshot's file, or with sealed set a
+// file whose checksums are right and whose sizes, configuration and data are
+// arbitrary. What is taken for a snapshot is one: written again, it is the same
+// bytes, and its chunks are its bytes.
+func FuzzSnapshot(f *testing.F) {
+	for _, i := range []raft.Index{1, 7, 8, 9, 12} {
+		f.Add(false, fileOf(metaOf(i, 2)), []byte{}, uint64(i), uint64(i), uint32(0), 100)
+		f.Add(true, configOf(i).AppendTo(nil), contentOf(metaOf(i, 2)), uint64(i), uint64(len(contentOf(metaOf(i, 2)))), uint32(0), blockSize)
+	}
+	f.Add(true, configOf(1).AppendTo(nil), []byte("abc"), uint64(1), ^uint64(0), uint32(0), 1)
+	f.Add(true, []byte{}, []byte("abc"), uint64(1), uint64(3), ^uint32(0), 1)
+	f.Fuzz(func(t *testing.T, sealed bool, b, data []byte, index, length uint64, size uint32, chunk int) {
+		if sealed {
+			le := binary.LittleEndian
+			config := b
+			b = appendSnapshotHeader(nil, &raft.SnapshotMeta{Index: raft.Index(index), Term: 2})[:32]
+			b = le.AppendUint32(b, uint32(len(config))+size)
+			b = append(le.AppendUint32(b, 0), config...)
+			b = le.AppendUint32(b, sum(b[16:]))
+			seed, sums := headerSeed(b), uint32(0)
+			for n := int64(0); len(data) > 0; n++ {
+				part := data[:min(blockData, len(data))]
+				data = data[len(part):]
+				b = append(b, part...)
+				b = le.AppendUint32(b, blockSum(part, seed, n))
+				sums = addSum(sums, b[len(b)-4:])
+			}
+			b = appendSnapshotTrailer(b, int64(length), sums, seed)
+		}
+		file := &memory{b}
+		s, err := readSnapfile(file, "file", int64(len(b)))
+		var content bytes.Buffer
+		if err == nil {
+			_, err = io.Copy(&content, &snapshotReader{snapfile: s, file: file, next: int64(len(s.header))})
+		}
+		if s != nil && chunk > 0 {
+			for off := 0; off < len(b); {
+				got, done, err := s.chunk(file, int64(off), chunk)
+				if err != nil {
+					break
+				}
+				if len(got) == 0 || len(got) > chunk || string(got) != string(b[off:off+len(got)]) || done != (off+len(got) == len(b)) {
+					t.Fatalf("chunk of %d at %d of %d: %d bytes, %v", chunk, off, len(b), len(got), done)
+				}
+				off += max(len(got), len(b)/100)
+			}
+		}
+		var damage *DamageError
+		var version *VersionError
+		if errors.As(err, &damage) || errors.As(err, &version) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := new(memory)
+		w := newBlockWriter(again, &s.meta)
+		if _, err := w.Write(content.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.finish(); err != nil || n != int64(len(b)) || string(again.b) != string(b) {
+			t.Fatalf("%d bytes are %d when written again, %v", len(b), n, err)
 		}
 	})
 }

@@ -685,9 +685,8 @@ func (w *WAL) settle(g *group) {
 	s.final = w.off
 	if w.off > s.size {
 		w.size.Add(w.off - s.size)
-		s.size = w.off
+		s.size, w.seg.size = w.off, w.off
 	}
-	w.seg = *s
 	if g.stated {
 		w.now.state = g.state
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,15 @@ func ents(first raft.Index, terms ...raft.Term) []raft.Entry {
 	for i, t := range terms {
 		index := first + raft.Index(i)
 		out[i] = raft.Entry{Index: index, Term: t, Kind: raft.EntryCommand, Data: fmt.Appendf(nil, "%d of term %d", index, t)}
+	}
+	return out
+}
+
+// configs makes entries that are configurations.
+func configs(first raft.Index, terms ...raft.Term) []raft.Entry {
+	out := ents(first, terms...)
+	for i := range out {
+		out[i].Kind, out[i].Data = raft.EntryConfig, configOf(out[i].Index).AppendTo(nil)
 	}
 	return out
 }
@@ -147,6 +157,16 @@ func TestLogComesBackAsItWasWritten(t *testing.T) {
 			steps: []step{{nil, ents(1, 1, 1)}, {nil, ents(1, 2)}, {nil, ents(2, 2)}},
 			want:  raft.Restored{Runs: []raft.TermRun{{First: 1, Term: 2}}, LastIndex: 2},
 			log:   ents(1, 2, 2)},
+		{name: "terms may go down, as some unsafe rules have it",
+			steps: []step{{hs(5, 1), ents(1, 5, 3, 3)}, {nil, ents(4, 1, 4)}, {nil, ents(5, 2)}},
+			want: raft.Restored{HardState: raft.HardState{Term: 5, Vote: 1},
+				Runs: []raft.TermRun{{First: 1, Term: 5}, {First: 2, Term: 3}, {First: 4, Term: 1}, {First: 5, Term: 2}}, LastIndex: 5},
+			log: append(ents(1, 5, 3, 3, 1), ents(5, 2)...)},
+		{name: "configurations come back as entries, without those that were dropped",
+			steps: []step{{nil, configs(1, 1, 1)}, {nil, ents(3, 1)}, {nil, configs(4, 1)}, {nil, append(ents(4, 2), configs(5, 2)...)}},
+			want: raft.Restored{Runs: []raft.TermRun{{First: 1, Term: 1}, {First: 4, Term: 2}}, LastIndex: 5,
+				Configs: append(configs(1, 1, 1), configs(5, 2)...)},
+			log: slices.Concat(configs(1, 1, 1), ents(3, 1), ents(4, 2), configs(5, 2))},
 		{name: "an entry without data",
 			steps: []step{{nil, []raft.Entry{{Index: 1, Term: 1, Kind: raft.EntryNoop}}}},
 			want:  raft.Restored{Runs: []raft.TermRun{{First: 1, Term: 1}}, LastIndex: 1},
