@@ -60,7 +60,7 @@ func (c *client) ask() {
 	s, op := c.sim, c.op
 	c.asks++
 	asks := c.asks
-	if s.rand.IntN(4) == 0 { // also those who only might know
+	if s.rand.IntN(4) == 0 || op.by == byReadIndex { // who does not lead may know who does
 		c.to = s.anyServer().id
 	}
 	srv := s.servers[c.to-1]

@@ -16,6 +16,7 @@ type feature int
 
 const (
 	stepTaken feature = iota
+	chaosTime
 	elected
 	electedByTransfer
 	electionLost
@@ -62,6 +63,7 @@ var features = [featureCount]struct {
 	least float64
 }{
 	stepTaken:           {"steps", 100},
+	chaosTime:           {"ms of chaos", 100},
 	elected:             {"elections won", 90},
 	electedByTransfer:   {"elections won on the leader's word", 1},
 	electionLost:        {"elections without a winner", 20},

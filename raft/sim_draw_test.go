@@ -24,15 +24,16 @@ type draw struct {
 	chaos            raft.Duration
 	steps            int // how many there are at most in the chaos
 
-	faultEvery               raft.Duration // on average; 0: never
-	crash, cut, pause, stand bool          // which faults there are; stand: servers stand for election on command
-	operateEvery             raft.Duration // on average; 0: never
-	change, transfer         bool          // what an operator does
-	snapshotEvery            int           // entries; 0: never
-	clients                  int
-	thinkTime, patience      raft.Duration // on average
-	readPct                  int
-	lease                    bool // some reads are on the lease
+	faultEvery                     raft.Duration // on average; 0: never
+	aimPct                         int           // of them, those that are for the leader
+	crash, cut, slow, pause, stand bool          // which faults there are; stand: servers stand for election on command
+	operateEvery                   raft.Duration // on average; 0: never
+	change, transfer               bool          // what an operator does
+	snapshotEvery                  int           // entries; 0: never
+	clients                        int
+	thinkTime, patience            raft.Duration // on average
+	readPct                        int
+	lease                          bool // some reads are on the lease
 }
 
 // String is all of it in one line, the seed first.
@@ -42,7 +43,7 @@ func (d draw) String() string {
 		fmt.Sprintf("; preVote %v checkQuorum %v ignoreVotes %v transfer %v unsafe %v", c.PreVote, c.CheckQuorum, c.IgnoreVotes, c.Transfer, c.Unsafe) +
 		fmt.Sprintf("; inflight %d appendBytes %d chunkBytes %d cachedBytes %d tellAfter %d ms", c.MaxInflight, c.MaxAppendBytes, c.MaxChunkBytes, c.MaxCachedBytes, c.TellCommitAfter/ms) +
 		fmt.Sprintf("; loss %d%% dup %d%% delay %d ms disk %d ms lazy %d%%", d.lossPct, d.dupPct, d.delay/ms, d.diskDelay/ms, d.lazyPct) +
-		fmt.Sprintf("; chaos %d ms, a fault every %d ms: crash %v cut %v pause %v stand %v", d.chaos/ms, d.faultEvery/ms, d.crash, d.cut, d.pause, d.stand) +
+		fmt.Sprintf("; chaos %d ms, a fault every %d ms, %d%% for the leader: crash %v cut %v slow %v pause %v stand %v", d.chaos/ms, d.faultEvery/ms, d.aimPct, d.crash, d.cut, d.slow, d.pause, d.stand) +
 		fmt.Sprintf("; an operator every %d ms: change %v transfer %v; a snapshot every %d entries", d.operateEvery/ms, d.change, d.transfer, d.snapshotEvery) +
 		fmt.Sprintf("; %d clients think %d ms and wait %d ms, reads %d%% lease %v", d.clients, d.thinkTime/ms, d.patience/ms, d.readPct, d.lease)
 }
@@ -72,8 +73,10 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 		chaos:         oneOf[raft.Duration](r, 500, 1000, 2000) * ms,
 		steps:         1500,
 		faultEvery:    oneOf[raft.Duration](r, 30, 100, 200, 400) * ms,
+		aimPct:        oneOf(r, 10, 30, 60),
 		crash:         r.IntN(4) > 0,
 		cut:           r.IntN(4) > 0,
+		slow:          coin(r),
 		pause:         r.IntN(3) == 0,
 		stand:         r.IntN(3) == 0,
 		operateEvery:  oneOf[raft.Duration](r, 30, 100, 300) * ms,
@@ -88,13 +91,20 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 	if d.change {
 		d.spares = r.IntN(4)
 	}
-	switch r.IntN(5) {
+	switch r.IntN(6) {
 	case 0:
 		// Entries trickle one by one, and leaders are short-lived.
 		d.weather = "Figure 8"
 		d.servers, d.config.MaxInflight, d.config.MaxAppendBytes, d.crash = 5, 1, 1, true
 		d.faultEvery, d.thinkTime, d.diskDelay, d.chaos = 50*ms, 50*ms, 5*ms, 2000*ms
-	case 1, 2:
+	case 1:
+		// Leaders are cut off and do not know it, while clients go on.
+		d.weather = "old leaders"
+		d.servers, d.spares, d.change = oneOf(r, 3, 5), 0, false
+		d.cut, d.lossPct, d.delay, d.diskDelay = true, min(d.lossPct, 2), min(d.delay, 5*ms), min(d.diskDelay, 5*ms)
+		d.clients, d.thinkTime, d.patience, d.readPct = 6, 20*ms, 30*ms, 70
+		d.faultEvery, d.aimPct = 60*ms, 60
+	case 2, 3:
 		// Little goes wrong, so that what takes several steps comes to its end.
 		d.weather = "fair"
 		d.lossPct, d.delay, d.diskDelay = min(d.lossPct, 2), min(d.delay, 10*ms), min(d.diskDelay, 5*ms)

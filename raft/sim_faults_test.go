@@ -10,36 +10,40 @@ import (
 // What happens to a schedule's servers and links, and what an operator does to
 // the cluster.
 
-// fault does one of the faults this schedule has.
+// faults lists what may happen to a server in this schedule, what is more
+// likely more often.
+func (d *draw) faults() (kinds []func(*sim, *simServer)) {
+	add := func(enabled bool, times int, kind func(*sim, *simServer)) {
+		for range times {
+			if enabled {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	add(d.crash, 4, (*sim).crash)
+	add(d.cut, 2, (*sim).partition)
+	add(d.cut, 2, (*sim).isolate)
+	add(d.cut, 1, (*sim).cutLink)
+	add(d.slow, 1, (*sim).slowLink)
+	add(d.pause, 1, (*sim).pause)
+	add(d.stand, 1, (*sim).stand)
+	add(true, 2, (*sim).mend)
+	return kinds
+}
+
+// fault lets one of them happen, and a server that is down come back.
 func (s *sim) fault() {
 	if s.healed {
 		return
 	}
 	srv := s.anyServer()
-	if l := s.leader(); l != nil && s.rand.IntN(3) == 0 { // leaders are where it hurts
+	if l := s.leader(); l != nil && s.rand.IntN(100) < s.draw.aimPct {
 		srv = l
 	}
-	switch k := s.rand.IntN(12); {
-	case srv.node == nil:
+	if srv.node == nil {
 		s.start(srv)
-	case k < 4 && s.draw.crash:
-		s.crash(srv)
-	case k < 6 && s.draw.cut:
-		s.partition()
-	case k == 6 && s.draw.cut:
-		other := s.anyServer()
-		s.say("cut %v to %v", srv.id, other.id)
-		s.cut[srv.id][other.id] = true
-	case k == 7 && s.draw.cut:
-		s.isolate(srv, s.rand.IntN(3))
-	case k == 8 && s.draw.pause:
-		s.say("pause %v", srv.id)
-		srv.pausedUntil = s.now + raft.Time(s.rand.Int64N(300*ms))
-	case k == 9 && s.draw.stand && srv.pausedUntil <= s.now && srv.node.Role() != raft.Leader:
-		s.say("%v is told to stand: %v", srv.id, srv.node.Campaign(s.now))
-		s.input(srv)
-	default:
-		s.mend()
+	} else {
+		s.faults[s.rand.IntN(len(s.faults))](s, srv)
 	}
 	s.after(2*s.draw.faultEvery, s.fault)
 }
@@ -56,11 +60,18 @@ func (s *sim) crash(srv *simServer) {
 		s.stats.count[crashedInTransfer]++
 	}
 	srv.server.crash(whole, torn)
+	if s.rand.IntN(3) == 0 { // it is back at once
+		s.after(20*ms, func() {
+			if srv.node == nil && !srv.out {
+				s.start(srv)
+			}
+		})
+	}
 }
 
 // partition cuts the servers into two sides.
-func (s *sim) partition() {
-	s.mend()
+func (s *sim) partition(srv *simServer) {
+	s.mend(srv)
 	var side [maxServers + 1]bool
 	for id := range side {
 		side[id] = s.rand.IntN(2) == 0
@@ -74,22 +85,52 @@ func (s *sim) partition() {
 }
 
 // isolate cuts all links of srv, or only those in one direction.
-func (s *sim) isolate(srv *simServer, which int) {
-	s.say("isolate %v %v", srv.id, [...]string{"both ways", "from what it is told", "from who listens to it"}[which])
+func (s *sim) isolate(srv *simServer) {
+	which := s.rand.IntN(3)
+	s.say("isolate %v %v", srv.id, [...]string{"both ways", "from whom it hears", "from who hears it"}[which])
+	s.isolateFrom(srv, which != 2, which != 1)
+}
+
+// isolateFrom cuts srv's links: those to it, those from it.
+func (s *sim) isolateFrom(srv *simServer, to, from bool) {
 	for id := range s.cut {
-		if which != 2 {
-			s.cut[id][srv.id] = true
-		}
-		if which != 1 {
-			s.cut[srv.id][id] = true
-		}
+		s.cut[id][srv.id] = s.cut[id][srv.id] || to
+		s.cut[srv.id][id] = s.cut[srv.id][id] || from
 	}
 }
 
-// mend makes all links whole.
-func (s *sim) mend() {
+func (s *sim) cutLink(srv *simServer) {
+	other, both := s.anyServer(), s.rand.IntN(2) == 0
+	s.say("cut %v to %v, both ways: %v", srv.id, other.id, both)
+	s.cut[srv.id][other.id] = true
+	s.cut[other.id][srv.id] = s.cut[other.id][srv.id] || both
+}
+
+func (s *sim) slowLink(srv *simServer) {
+	other := s.anyServer()
+	s.say("%v to %v is slow", srv.id, other.id)
+	s.slow[srv.id][other.id] = true
+}
+
+func (s *sim) pause(srv *simServer) {
+	s.say("pause %v", srv.id)
+	srv.pausedUntil = s.now + raft.Time(s.rand.Int64N(300*ms))
+}
+
+// stand has srv stand for election though nothing asks for it.
+func (s *sim) stand(srv *simServer) {
+	if srv.pausedUntil > s.now || srv.node.Role() == raft.Leader {
+		return
+	}
+	s.say("%v is told to stand: %v", srv.id, srv.node.Campaign(s.now))
+	s.input(srv)
+}
+
+// mend makes all links whole and quick.
+func (s *sim) mend(*simServer) {
 	s.say("mend")
 	clear(s.cut[:])
+	clear(s.slow[:])
 }
 
 // operate does something an operator does: change the members, hand the

@@ -112,7 +112,9 @@ type sim struct {
 	clients []*client
 	check   *checker
 	history history
+	faults  []func(*sim, *simServer)
 	cut     [maxServers + 1][maxServers + 1]bool // links, by sender and receiver
+	slow    [maxServers + 1][maxServers + 1]bool // so are these
 	healed  bool
 	stats   stats
 	trace   func(string)
@@ -149,7 +151,7 @@ type behindRead struct {
 }
 
 func newSim(d draw) *sim {
-	s := &sim{draw: d, rand: rand.New(rand.NewPCG(d.seed, 2))}
+	s := &sim{draw: d, faults: d.faults(), rand: rand.New(rand.NewPCG(d.seed, 2))}
 	var voters []raft.NodeID
 	for k := range d.servers {
 		voters = append(voters, raft.NodeID(k+1))
@@ -192,6 +194,7 @@ func (s *sim) run() (err error) {
 	}()
 	s.begin()
 	s.until(raft.Time(s.draw.chaos))
+	s.stats.count[chaosTime] = int(s.now / ms)
 	if s.err == nil {
 		s.heal()
 		s.until(s.now + peace)
@@ -403,8 +406,12 @@ func (s *sim) send(srv *simServer, m raft.Message) {
 	if !s.healed && s.draw.dupPct > 0 && s.rand.IntN(100) < s.draw.dupPct {
 		copies++
 	}
+	delay := s.delay()
+	if s.slow[m.From][m.To] {
+		delay += 300 * ms
+	}
 	for range copies {
-		s.after(s.delay(), func() { s.arrive(m) })
+		s.after(delay, func() { s.arrive(m) })
 	}
 }
 
@@ -446,7 +453,7 @@ func (s *sim) step(srv *simServer, m raft.Message) {
 func (s *sim) heal() {
 	s.say("all faults end")
 	s.healed = true
-	clear(s.cut[:])
+	s.mend(nil)
 	for _, srv := range s.servers {
 		srv.pausedUntil = 0
 		if srv.node == nil && !srv.out {

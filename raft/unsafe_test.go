@@ -251,7 +251,7 @@ func leaderHearsNobody(t *testing.T, unsafe raft.Unsafe) bool {
 	if leader == nil {
 		t.Fatal("there is no leader")
 	}
-	s.isolate(leader, 1)
+	s.isolateFrom(leader, true, false)
 	s.until(s.now + 500*ms) // what was under way arrives
 	before := s.stats.count[answeredByLog]
 	s.until(s.now + 5000*ms)
