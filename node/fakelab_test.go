@@ -404,6 +404,10 @@ func (l *fakeLab) outcome(n *fakeNode, o wire.Order, id uint64) wire.Outcome {
 	return out
 }
 
+// steady slows the clock down, for a test that relies on the leader it has: no
+// stall of a busy machine lasts an election timeout then.
+func (l *fakeLab) steady() { l.setClock(0.05, false) }
+
 // setClock tells all nodes another rate or hold.
 func (l *fakeLab) setClock(rate float64, held bool) {
 	s := l.clock.Adjust(rate, held)

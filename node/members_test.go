@@ -26,9 +26,11 @@ func (n *fakeNode) settled(c raft.Configuration) bool {
 func (l *fakeLab) change(c raft.Configuration) {
 	l.t.Helper()
 	leader := l.leader()
+	l.steady()
 	if out := l.order(leader, wire.Order{Verb: wire.OrderMembers, Members: c}); out.Error != "" {
 		l.t.Fatalf("change to %v: %s", c, out.Error)
 	}
+	l.setClock(1, false)
 	l.wait(fmt.Sprintf("the configuration %v", c), func() bool {
 		for _, id := range c.Members() {
 			if !l.nodes[id].settled(c) {

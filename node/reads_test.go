@@ -39,6 +39,7 @@ func TestReadsAtTheLeaderSeeWhatWasAcknowledged(t *testing.T) {
 func TestIndexReadsThroughAFollower(t *testing.T) {
 	l := startLab(t, 3)
 	leader, follower := l.leader(), l.follower()
+	l.steady()
 	w, c := l.dial(leader), l.dial(follower)
 	for i := range 50 {
 		value := fmt.Sprint(i)

@@ -49,6 +49,7 @@ func TestStateMachineIsLoadedBesideTheLoop(t *testing.T) {
 	}
 	l.startAll()
 	leader := l.leaderBut(2)
+	l.steady()
 	third := 4 - leader.id
 	c := l.fill(20, 100)
 	l.wipe(2)
@@ -205,6 +206,7 @@ func TestLeadersSnapshotTakesThePlaceOfOneThatIsBeingWritten(t *testing.T) {
 	}
 	l.startAll()
 	leader := l.leaderBut(2)
+	l.steady()
 	victim := l.node(2)
 	c := l.fill(20, 10<<10)
 	l.wait("S2 to have applied all", func() bool { return victim.state.Applied == leader.state.Applied })
@@ -259,6 +261,7 @@ func TestDiskThatFailsWhileASnapshotArrives(t *testing.T) {
 	}
 	l.startAll()
 	leader := l.leaderBut(2)
+	l.steady()
 	l.fill(20, 100)
 	l.wipe(2)
 	full.Store(true)
@@ -272,6 +275,7 @@ func TestDiskThatFailsWhileASnapshotArrives(t *testing.T) {
 		t.Fatalf("ended with %v, want a DiskError of the snapshot", n.err)
 	}
 	full.Store(false)
+	l.setClock(1, false)
 	l.mu.Lock()
 	n.reg = nil
 	l.mu.Unlock()
