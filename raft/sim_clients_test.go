@@ -46,8 +46,11 @@ func (c *client) next() {
 	by := byLog
 	if s.rand.IntN(100) < s.draw.readPct {
 		cmd.read = true
-		switch by = means(s.rand.IntN(3)); {
-		case by == byLease && !s.draw.lease:
+		switch {
+		case s.rand.IntN(4) == 0: // through the log
+		case s.rand.IntN(100) < s.draw.leasePct:
+			by = byLease
+		default:
 			by = byReadIndex
 		}
 	}

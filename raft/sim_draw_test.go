@@ -33,7 +33,7 @@ type draw struct {
 	clients                        int
 	thinkTime, patience            raft.Duration // on average
 	readPct                        int
-	lease                          bool // some reads are on the lease
+	leasePct                       int // of reads that do not go through the log
 }
 
 // String is all of it in one line, the seed first.
@@ -45,7 +45,7 @@ func (d draw) String() string {
 		fmt.Sprintf("; loss %d%% dup %d%% delay %d ms disk %d ms lazy %d%%", d.lossPct, d.dupPct, d.delay/ms, d.diskDelay/ms, d.lazyPct) +
 		fmt.Sprintf("; chaos %d ms, a fault every %d ms, %d%% for the leader: crash %v cut %v slow %v pause %v stand %v", d.chaos/ms, d.faultEvery/ms, d.aimPct, d.crash, d.cut, d.slow, d.pause, d.stand) +
 		fmt.Sprintf("; an operator every %d ms: change %v transfer %v; a snapshot every %d entries", d.operateEvery/ms, d.change, d.transfer, d.snapshotEvery) +
-		fmt.Sprintf("; %d clients think %d ms and wait %d ms, reads %d%% lease %v", d.clients, d.thinkTime/ms, d.patience/ms, d.readPct, d.lease)
+		fmt.Sprintf("; %d clients think %d ms and wait %d ms, reads %d%%, on the lease %d%%", d.clients, d.thinkTime/ms, d.patience/ms, d.readPct, d.leasePct)
 }
 
 // drawSchedule draws the schedule of a seed. adjust, if any, changes what was
@@ -102,7 +102,7 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 		d.weather = "old leaders"
 		d.servers, d.spares, d.change = oneOf(r, 3, 5), 0, false
 		d.cut, d.lossPct, d.delay, d.diskDelay = true, min(d.lossPct, 2), min(d.delay, 5*ms), min(d.diskDelay, 5*ms)
-		d.clients, d.thinkTime, d.patience, d.readPct = 6, 20*ms, 30*ms, 70
+		d.clients, d.thinkTime, d.patience, d.readPct = 6, oneOf[raft.Duration](r, 4, 20)*ms, 30*ms, 85
 		d.faultEvery, d.aimPct = 60*ms, 60
 	case 2, 3:
 		// Little goes wrong, so that what takes several steps comes to its end.
@@ -112,7 +112,7 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 	}
 	// A lease counts on nobody who overrides it (thesis §6.4.1).
 	if d.config.IgnoreVotes && coin(r) {
-		d.lease, d.stand = true, false
+		d.leasePct, d.stand = oneOf(r, 30, 90), false
 	}
 	for _, f := range adjust {
 		f(&d)

@@ -46,7 +46,7 @@ func figure8(d *draw) {
 
 // restarts: servers stand often and go down and up again within a term.
 func restarts(d *draw) {
-	d.servers, d.spares, d.change, d.snapshotEvery, d.lease = 3, 0, false, 0, false
+	d.servers, d.spares, d.change, d.snapshotEvery, d.leasePct = 3, 0, false, 0, 0
 	d.config.PreVote, d.config.CheckQuorum, d.config.IgnoreVotes = false, false, false
 	d.crash, d.stand, d.cut, d.pause, d.lossPct, d.dupPct, d.lazyPct = true, true, false, false, 0, 0, 0
 	d.delay, d.diskDelay, d.faultEvery = 40*ms, 1*ms, 10*ms
@@ -64,7 +64,7 @@ func powerCuts(d *draw) {
 func changes(d *draw) {
 	d.servers, d.spares, d.change, d.transfer, d.snapshotEvery = 3, 3, true, false, 0
 	d.config.PreVote, d.config.CheckQuorum, d.config.IgnoreVotes = false, false, false
-	d.crash, d.cut, d.pause, d.stand, d.lossPct, d.lease = true, true, false, false, 0, false
+	d.crash, d.cut, d.pause, d.stand, d.lossPct, d.leasePct = true, true, false, false, 0, 0
 	d.delay, d.diskDelay = 10*ms, 5*ms
 	d.faultEvery, d.operateEvery, d.thinkTime, d.chaos = 60*ms, 30*ms, 50*ms, 2000*ms
 }
