@@ -164,9 +164,7 @@ func (l *lab) newcomers(op *Op) ([]int, error) {
 				found = append(found, m.id)
 			}
 		}
-		for _, id := range found {
-			ids = append(ids, id)
-		}
+		ids = append(ids, found...)
 	}
 	return sorted(nil, ids), nil
 }
