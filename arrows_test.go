@@ -23,9 +23,9 @@ var layers = []string{"", "cmd", "tui", "netlab", "node", "raft"}
 // touches the world: no I/O, clock, goroutine tools, global randomness or log.
 // link and explain write durations with package time, but read no clock.
 var pure = map[string][]string{
-	"raft":           {"math/rand/v2"},            // for a seeded source only
-	"node/kv":        {"node/wire", "raft", "io"}, // what a snapshot is written to is its caller's
-	"netlab/link":    {"raft", "time"},
+	"raft":           {"math/rand/v2"},              // for a seeded source only
+	"node/kv":        {"node/wire", "raft", "io"},   // what a snapshot is written to is its caller's
+	"netlab/link":    {"node/wire", "raft", "time"}, // of wire the kinds of frames and what they say
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
 }

@@ -58,7 +58,7 @@ func (l *lab) changeLinks(which func(ends) bool, change func(ends, *link.Rules))
 		}
 		rules := f.rules
 		change(f.ends, &rules)
-		if rules == f.rules {
+		if rules.Equal(f.rules) {
 			continue
 		}
 		if err := l.network.setRules(f.from, f.to, rules); err != nil {
@@ -127,7 +127,7 @@ func sidesText(sides [][]int) string {
 
 // cut stops all frames on links.
 func (l *lab) cut(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setLinks(op, "cut: nothing passes", same{"is cut already", "are cut already"}, func(r *link.Rules) { r.Cut = true })
+	return l.setLinks(op, "cut: nothing passes", same{"is cut already", "are cut already"}, func(r *link.Rules) { *r = r.With(link.Fault{Effect: link.Cut{}}) })
 }
 
 // slow sets how long frames take on links; 0 takes a delay away.
@@ -141,7 +141,10 @@ func (l *lab) slow(_ context.Context, op *Op) (*OpResult, error) {
 		text, as = "no longer delayed", same{"is not delayed", "are not delayed"}
 	}
 	return l.setLinks(op, text, as, func(r *link.Rules) {
-		r.Delay = link.Delay{Mean: raft.Duration(op.Delay), Jitter: raft.Duration(op.Jitter)}
+		*r = r.Without(link.Is[link.Delay])
+		if op.Delay != 0 || op.Jitter != 0 {
+			*r = r.With(link.Fault{Effect: link.Delay{Mean: raft.Duration(op.Delay), Jitter: raft.Duration(op.Jitter)}})
+		}
 	})
 }
 
@@ -156,7 +159,12 @@ func (l *lab) lose(_ context.Context, op *Op) (*OpResult, error) {
 	if op.Loss == 0 {
 		text, as = "no longer lossy", same{"is not lossy", "are not lossy"}
 	}
-	return l.setLinks(op, text, as, func(r *link.Rules) { r.Loss = link.Loss(op.Loss) })
+	return l.setLinks(op, text, as, func(r *link.Rules) {
+		*r = r.Without(link.Is[link.Loss])
+		if op.Loss != 0 {
+			*r = r.With(link.Fault{Effect: link.Loss{Share: op.Loss}})
+		}
+	})
 }
 
 // same says of one link, or of many, that they are as they were to be made.
@@ -202,12 +210,14 @@ func (l *lab) heal(_ context.Context, op *Op) (*OpResult, error) {
 	before := l.faults.sides
 	changed, err := l.changeLinks(which, func(_ ends, r *link.Rules) {
 		walls += count(bool(r.Wall))
-		cuts += count(bool(r.Cut))
-		r.Wall, r.Cut = false, false
+		cuts += count(slices.ContainsFunc(r.Faults, link.Is[link.Cut]))
+		r.Wall = false
 		if op.All {
-			slow += count(r.Delay != link.Delay{})
-			lossy += count(r.Loss != 0)
-			r.Delay, r.Loss = link.Delay{}, 0
+			slow += count(slices.ContainsFunc(r.Faults, link.Is[link.Delay]))
+			lossy += count(slices.ContainsFunc(r.Faults, link.Is[link.Loss]))
+			r.Faults = nil
+		} else {
+			*r = r.Without(link.Is[link.Cut])
 		}
 	})
 	if err != nil {
@@ -255,11 +265,11 @@ func (l *lab) stillFaulty() []string {
 	var order []string
 	for _, f := range l.faults.links {
 		var what []string
-		if f.rules.Delay != (link.Delay{}) {
-			what = append(what, "slow: "+delayText(time.Duration(f.rules.Delay.Mean), time.Duration(f.rules.Delay.Jitter)))
+		if d, slow := link.Find[link.Delay](f.rules); slow {
+			what = append(what, "slow: "+delayText(time.Duration(d.Mean), time.Duration(d.Jitter)))
 		}
-		if f.rules.Loss != 0 {
-			what = append(what, fmt.Sprintf("lossy: %g %%", round(float64(f.rules.Loss)*100)))
+		if k, lossy := link.Find[link.Loss](f.rules); lossy {
+			what = append(what, fmt.Sprintf("lossy: %g %%", round(k.Share*100)))
 		}
 		for _, w := range what {
 			if group[w] == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -135,7 +136,7 @@ func (l *lab) whyNot(from, to int) string {
 	defer l.mu.Unlock()
 	var in, out bool
 	for _, f := range l.faults.links {
-		shut := bool(f.rules.Wall) || bool(f.rules.Cut)
+		shut := bool(f.rules.Wall) || slices.ContainsFunc(f.rules.Faults, link.Is[link.Cut])
 		in = in || shut && f.from == to && f.to == from
 		out = out || shut && f.from == from && f.to == to
 	}

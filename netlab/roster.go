@@ -75,7 +75,12 @@ func (l *lab) callRoster(r *roster) {
 
 // freshRules are those of a link nobody set anything on.
 func (l *lab) freshRules() link.Rules {
-	return link.Rules{Delay: link.Delay{Mean: raft.Duration(l.config.Delay), Jitter: raft.Duration(l.config.Jitter)}}
+	if l.config.Delay == 0 && l.config.Jitter == 0 {
+		return link.Rules{}
+	}
+	return link.Rules{Faults: []link.Fault{{
+		Effect: link.Delay{Mean: raft.Duration(l.config.Delay), Jitter: raft.Duration(l.config.Jitter)},
+	}}}
 }
 
 // saveRoster writes down who is in the lab.

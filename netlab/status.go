@@ -3,6 +3,7 @@ package netlab
 import (
 	"time"
 
+	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -67,10 +68,13 @@ func (l *lab) linkStatus() []LinkStatus {
 	out := make([]LinkStatus, len(l.faults.links))
 	did := l.network.links()
 	for i, f := range l.faults.links {
-		r, c := f.rules, &did[i]
+		c := &did[i]
+		_, cut := link.Find[link.Cut](f.rules)
+		delay, _ := link.Find[link.Delay](f.rules)
+		loss, _ := link.Find[link.Loss](f.rules)
 		out[i] = LinkStatus{
-			From: f.from, To: f.to, Cut: bool(r.Cut), Wall: bool(r.Wall),
-			DelayMS: millis(r.Delay.Mean), JitterMS: millis(r.Delay.Jitter), Loss: float64(r.Loss),
+			From: f.from, To: f.to, Cut: cut, Wall: bool(f.rules.Wall),
+			DelayMS: millis(delay.Mean), JitterMS: millis(delay.Jitter), Loss: loss.Share,
 			Held: c.Waiting, Sent: c.Sent, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
 		}
 	}

@@ -3,11 +3,12 @@ package link
 // DroppedByCut is the reason of a frame that a cut stopped.
 const DroppedByCut Reason = "cut"
 
-// Cut is true when the link carries nothing.
-type Cut bool
+// Cut: nothing passes. What is under way when it comes is stopped, too.
+type Cut struct{}
 
-func (c Cut) judge(v *Verdict) {
-	if c {
-		v.drop(DroppedByCut)
-	}
-}
+func (Cut) Verb() string        { return "cut" }
+func (Cut) args() string        { return "" }
+func (Cut) validate() error     { return nil }
+func (Cut) kind() uint64        { return drawCut }
+func (Cut) judge(c *call)       { c.drop(DroppedByCut) }
+func (Cut) equal(o Effect) bool { return o == Effect(Cut{}) }

@@ -2,11 +2,30 @@ package link
 
 import "math/bits"
 
-// What is drawn for. The numbers are part of what a seed means: changing one
-// changes every run.
+// What is drawn for: the effects. The numbers are part of what a seed means:
+// changing one changes every run.
 const (
-	drawLoss  uint64 = 1
-	drawDelay uint64 = 2
+	drawLoss      uint64 = 1
+	drawDelay     uint64 = 2
+	drawDuplicate uint64 = 3
+	drawReorder   uint64 = 4
+	drawCorrupt   uint64 = 5
+	drawReset     uint64 = 6
+	drawCut       uint64 = 7
+	drawBlackhole uint64 = 8
+	drawRate      uint64 = 9
+	drawHold      uint64 = 10
+)
+
+// purpose is what a fault draws for: its effect and its place among the faults
+// of that effect on its link, from 0.
+func purpose(effect uint64, place int) uint64 { return effect | uint64(place)<<8 }
+
+// A fault draws more than once for the same frame under different uses.
+const (
+	useEffect uint64 = iota << 48
+	useMatch         // whether the frame is one that Match.Prob picks
+	useDetail        // what the effect does, once it is certain that it acts
 )
 
 // draw returns 64 random bits that belong to this frame and this purpose, from

@@ -1,190 +1,458 @@
 package link
 
 import (
-	"math"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
 
 const ms = raft.Duration(time.Millisecond)
 
 func frame(number uint64, left raft.Time) Frame {
-	return Frame{From: 1, To: 3, Number: number, Bytes: 64, Left: left}
+	return Frame{From: 1, To: 3, Number: number, Bytes: 64, Left: left, Kind: wire.KindHeartbeat, Term: 3}
 }
 
 func TestJudge(t *testing.T) {
 	const left = raft.Time(1000 * ms)
+	after := func(d raft.Duration) raft.Time { return left + raft.Time(d) }
+	slow := Delay{Mean: 20 * ms}
 	tests := []struct {
 		name    string
 		rules   Rules
 		lastDue raft.Time
 		want    Verdict
-		wantDue raft.Time // of the state after it
+		wantDue raft.Time // lastDue behind it
 	}{
 		{"no rules: it arrives when it leaves", Rules{}, 0, Verdict{Due: left}, left},
 		{"a wall drops", Rules{Wall: true}, 0, Verdict{Drop: DroppedAtWall, Due: left}, 0},
-		{"a cut drops", Rules{Cut: true}, 0, Verdict{Drop: DroppedByCut, Due: left}, 0},
-		{"behind a wall nobody sees the cut", Rules{Wall: true, Cut: true, Loss: 1}, 0, Verdict{Drop: DroppedAtWall, Due: left}, 0},
-		{"a cut comes before loss", Rules{Cut: true, Loss: 1}, 0, Verdict{Drop: DroppedByCut, Due: left}, 0},
-		{"loss of everything drops", Rules{Loss: 1}, 0, Verdict{Drop: DroppedByLoss, Due: left}, 0},
-		{"a delay without jitter is exact", Rules{Delay: Delay{Mean: 20 * ms}}, 0, Verdict{Due: left + raft.Time(20*ms)}, left + raft.Time(20*ms)},
-		{"a dropped frame tells when it was due", Rules{Cut: true, Delay: Delay{Mean: 20 * ms}}, 0, Verdict{Drop: DroppedByCut, Due: left + raft.Time(20*ms)}, 0},
-		{"nothing overtakes", Rules{Delay: Delay{Mean: 5 * ms}}, left + raft.Time(80*ms), Verdict{Due: left + raft.Time(80*ms)}, left + raft.Time(80*ms)},
-		{"a dropped frame holds up nobody", Rules{Loss: 1, Delay: Delay{Mean: 80 * ms}}, left, Verdict{Drop: DroppedByLoss, Due: left + raft.Time(80*ms)}, left},
+		{"a cut drops", with(Cut{}), 0, Verdict{Drop: DroppedByCut, Due: left}, 0},
+		{"a black hole drops", with(Blackhole{}), 0, Verdict{Drop: DroppedInBlackhole, Due: left}, 0},
+		{"behind a wall nobody sees the cut", Rules{Wall: true, Faults: with(Cut{}, Loss{Share: 1}).Faults}, 0, Verdict{Drop: DroppedAtWall, Due: left}, 0},
+		{"a cut comes before loss, whichever was set first", with(Loss{Share: 1}, Cut{}), 0, Verdict{Drop: DroppedByCut, Due: left}, 0},
+		{"loss of everything drops", with(Loss{Share: 1}), 0, Verdict{Drop: DroppedByLoss, Due: left}, 0},
+		{"who dropped it is told by its id", Rules{Faults: []Fault{{ID: 7, Effect: Loss{Share: 1}}}}, 0, Verdict{Drop: DroppedByLoss, Fault: 7, Due: left}, 0},
+		{"a reset drops and says so", with(Reset{}), 0, Verdict{Drop: DroppedByReset, Reset: true, Due: left}, 0},
+		{"nothing that is lost resets", with(Loss{Share: 1}, Cut{}, Reset{}), 0, Verdict{Drop: DroppedByCut, Due: left}, 0},
+		{"a delay without jitter is exact", with(slow), 0, Verdict{Due: after(20 * ms)}, after(20 * ms)},
+		{"delays add up", with(slow, slow), 0, Verdict{Due: after(40 * ms)}, after(40 * ms)},
+		{"a dropped frame tells when it was due", with(Cut{}, slow), 0, Verdict{Drop: DroppedByCut, Due: after(20 * ms)}, 0},
+		{"nothing overtakes", with(Delay{Mean: 5 * ms}), after(80 * ms), Verdict{Due: after(80 * ms)}, after(80 * ms)},
+		{"a dropped frame holds up nobody", with(Loss{Share: 1}, Delay{Mean: 80 * ms}), left, Verdict{Drop: DroppedByLoss, Due: after(80 * ms)}, left},
+		{"a held frame tells when it was due, and holds up nobody", Rules{Faults: []Fault{{ID: 4, Effect: Hold{}}, {Effect: slow}}}, 0, Verdict{Hold: true, Fault: 4, Due: after(20 * ms)}, 0},
+		{"a throttled frame takes its bytes' time", with(Rate{Bytes: 6400}), 0, Verdict{Due: after(10 * ms)}, after(10 * ms)},
+		{"a bucket lets a burst through", with(Rate{Bytes: 6400, Burst: 64}), 0, Verdict{Due: left}, left},
+		{"of a frame larger than the bucket the rest waits", with(Rate{Bytes: 6400, Burst: 32}), 0, Verdict{Due: after(5 * ms)}, after(5 * ms)},
+		{"it is transmitted and then travels", with(slow, Rate{Bytes: 6400}), 0, Verdict{Due: after(30 * ms)}, after(30 * ms)},
+		{"of two rates the slower counts", with(Rate{Bytes: 6400}, Rate{Bytes: 3200}), 0, Verdict{Due: after(20 * ms)}, after(20 * ms)},
+		{"a reordered frame takes as long again", with(Reorder{Share: 1}, slow), after(80 * ms), Verdict{Due: after(40 * ms), Free: true}, after(80 * ms)},
+		{"and some, when there is no delay", with(Reorder{Share: 1}), 0, Verdict{Due: after(10 * ms), Free: true}, 0},
+		{"or as long as asked", with(Reorder{Share: 1, By: 3 * ms}), 0, Verdict{Due: after(3 * ms), Free: true}, 0},
+		{"a copy right behind it", with(Duplicate{Share: 1}), 0, Verdict{Due: left, Copies: 1}, left},
+		{"copies later", with(Duplicate{Share: 1, After: ms}, Duplicate{Share: 1}), 0, Verdict{Due: left, Copies: 2, After: ms}, left},
+		{"no copy of what is lost", with(Duplicate{Share: 1}, Loss{Share: 1}), 0, Verdict{Drop: DroppedByLoss, Due: left}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, state := Judge(tt.rules, 1, frame(17, left), State{LastDue: tt.lastDue})
-			if got != tt.want {
-				t.Errorf("Judge(%+v) = %+v, want %+v", tt.rules, got, tt.want)
+			l := linkOf(tt.rules)
+			l.lastDue = tt.lastDue
+			f := frame(17, left)
+			if got := l.Judge(1, &f); got != tt.want {
+				t.Errorf("Judge = %+v, want %+v", got, tt.want)
 			}
-			if state.LastDue != tt.wantDue {
-				t.Errorf("last due %v, want %v", state.LastDue, tt.wantDue)
+			if l.lastDue != tt.wantDue {
+				t.Errorf("last due %v, want %v", l.lastDue, tt.wantDue)
 			}
 		})
 	}
 }
 
 func TestJudgeArrival(t *testing.T) {
+	beat, vote := frame(1, 0), frame(2, 0)
+	vote.Kind = wire.KindVote
+	onlyVotes := Match{Kinds: KindsOf(wire.KindVote)}
+	one := func(m Match, e Effect) Rules { return Rules{Faults: []Fault{{ID: 9, Match: m, Effect: e}}} }
 	tests := []struct {
 		name  string
 		rules Rules
-		want  Reason
+		frame Frame
+		want  Verdict
 	}{
-		{"nothing stands in the way", Rules{}, ""},
-		{"a wall that came stops what is under way", Rules{Wall: true}, DroppedAtWall},
-		{"a cut that came stops what is under way", Rules{Cut: true}, DroppedByCut},
-		{"chance is not asked twice", Rules{Loss: 1, Delay: Delay{Mean: 20 * ms}}, ""},
+		{"nothing stands in the way", Rules{}, beat, Verdict{}},
+		{"a wall that came stops what is under way", Rules{Wall: true}, beat, Verdict{Drop: DroppedAtWall}},
+		{"a cut that came stops what is under way", one(Match{}, Cut{}), beat, Verdict{Drop: DroppedByCut, Fault: 9}},
+		{"a black hole, too", one(Match{}, Blackhole{}), beat, Verdict{Drop: DroppedInBlackhole, Fault: 9}},
+		{"a cut for others lets it pass", one(onlyVotes, Cut{}), beat, Verdict{}},
+		{"a cut for its kind does not", one(onlyVotes, Cut{}), vote, Verdict{Drop: DroppedByCut, Fault: 9}},
+		{"a cut that is over", one(Match{Until: 500}, Cut{}), beat, Verdict{}},
+		{"a cut that is nearly over", one(Match{Until: 501}, Cut{}), beat, Verdict{Drop: DroppedByCut, Fault: 9}},
+		{"counts are not taken twice", one(Match{Next: 1}, Cut{}), beat, Verdict{}},
+		{"nor every so manieth", one(Match{Every: 2}, Cut{}), beat, Verdict{}},
+		{"chance is not asked twice", one(Match{Prob: 0.999}, Cut{}), beat, Verdict{}},
+		{"nor are other effects", with(Loss{Share: 1}, Reset{}, Hold{}, Delay{Mean: 20 * ms}, Duplicate{Share: 1}, Corrupt{Share: 1}), beat, Verdict{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := JudgeArrival(tt.rules); got != tt.want {
-				t.Errorf("JudgeArrival(%+v) = %q, want %q", tt.rules, got, tt.want)
+			l := linkOf(tt.rules)
+			if got := l.JudgeArrival(500, &tt.frame); got != tt.want {
+				t.Errorf("JudgeArrival = %+v, want %+v", got, tt.want)
+			}
+			if l.Open() && tt.want != (Verdict{}) {
+				t.Error("Open says that nothing can stop a frame")
 			}
 		})
 	}
-}
-
-func TestValidate(t *testing.T) {
-	tests := []struct {
-		name  string
-		rules Rules
-		want  string // part of the error; empty: none
-	}{
-		{"nothing set", Rules{}, ""},
-		{"everything set", Rules{Wall: true, Cut: true, Loss: 1, Delay: Delay{Mean: DelayMax, Jitter: DelayMax}}, ""},
-		{"more jitter than delay", Rules{Delay: Delay{Mean: ms, Jitter: 5 * ms}}, ""},
-		{"loss in percent", Rules{Loss: 5}, "a loss of 5 is no share"},
-		{"negative loss", Rules{Loss: -0.1}, "a loss of -0.1"},
-		{"loss that is no number", Rules{Loss: Loss(math.NaN())}, "a loss of NaN"},
-		{"negative delay", Rules{Delay: Delay{Mean: -ms}}, "a delay of -1ms"},
-		{"negative jitter", Rules{Delay: Delay{Jitter: -ms}}, "a jitter of -1ms"},
-		{"a delay for ever", Rules{Delay: Delay{Mean: math.MaxInt64}}, "between 0 and 24h"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			err := tt.rules.Validate()
-			if tt.want == "" && err != nil {
-				t.Errorf("Validate(%+v) = %v, want none", tt.rules, err)
-			}
-			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("Validate(%+v) = %v, want %q in it", tt.rules, err, tt.want)
-			}
-		})
+	if !linkOf(Rules{}).Open() || !linkOf(with(Loss{Share: 1}, Delay{Mean: ms})).Open() || linkOf(with(Delay{Mean: ms}, Cut{})).Open() || linkOf(Rules{Wall: true}).Open() {
+		t.Error("Open is not that no wall, cut or black hole is set")
 	}
 }
 
-// rules draws any valid Rules, most faults off most of the time.
+// effects draws one effect with any valid numbers.
+func effects(t *rapid.T) Effect {
+	duration := func(name string) raft.Duration {
+		return raft.Duration(rapid.OneOf(rapid.Int64Range(0, int64(50*ms)), rapid.Int64Range(0, int64(DelayMax))).Draw(t, name))
+	}
+	part := func() float64 { return rapid.Float64Range(0, 1).Draw(t, "share") }
+	switch rapid.IntRange(0, 9).Draw(t, "effect") {
+	case 0:
+		return Cut{}
+	case 1:
+		return Blackhole{}
+	case 2:
+		return Reset{}
+	case 3:
+		if rapid.Bool().Draw(t, "bursts") {
+			burst := rapid.Float64Range(1, 50).Draw(t, "burst")
+			return Loss{Share: part() * burst / (burst + 1.01), Burst: burst}
+		}
+		return Loss{Share: part()}
+	case 4:
+		return Corrupt{Share: part()}
+	case 5:
+		return Duplicate{Share: part(), After: duration("after")}
+	case 6:
+		return Reorder{Share: part(), By: duration("by")}
+	case 7:
+		return Rate{Bytes: rapid.Int64Range(1, rateMax).Draw(t, "rate"), Burst: rapid.Int64Range(0, rateMax).Draw(t, "burst")}
+	case 8:
+		return Hold{}
+	}
+	d := Distribution(rapid.IntRange(0, int(distributions)-1).Draw(t, "distribution"))
+	if d == Table {
+		var values []raft.Duration
+		for range rapid.IntRange(1, 4).Draw(t, "values") {
+			values = append(values, duration("value"))
+		}
+		return Delay{Distribution: Table, Values: values}
+	}
+	return Delay{Mean: max(duration("delay"), 1), Jitter: duration("jitter"), Distribution: d}
+}
+
+func matches(t *rapid.T) Match {
+	var m Match
+	pick := func(name string) bool { return rapid.IntRange(0, 5).Draw(t, name) == 0 }
+	if pick("kinds") {
+		m.Kinds = KindsOf(rapid.SampledFrom([]wire.Kind{wire.KindAppend, wire.KindHeartbeat, wire.KindVote}).Draw(t, "kind"))
+	}
+	if pick("way") {
+		m.Way = Requests
+	}
+	if pick("term") {
+		m.Term = raft.Term(rapid.IntRange(1, 3).Draw(t, "term"))
+	}
+	if pick("until") {
+		m.Until = raft.Time(rapid.Int64Range(1, int64(1000*ms)).Draw(t, "until"))
+	}
+	if pick("every") {
+		m.Every = rapid.Uint64Range(1, 5).Draw(t, "every")
+	}
+	if pick("prob") {
+		m.Prob = rapid.Float64Range(0, 1).Draw(t, "prob")
+	}
+	if pick("next") {
+		m.Next = rapid.Uint64Range(1, 20).Draw(t, "next")
+	}
+	return m
+}
+
+// rules draws any valid Rules.
 func rules(t *rapid.T) Rules {
-	pick := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, name) == 0 }
-	var r Rules
-	r.Wall = Wall(pick("wall"))
-	r.Cut = Cut(pick("cut"))
-	if pick("lossy") {
-		r.Loss = Loss(rapid.Float64Range(0, 1).Draw(t, "loss"))
+	r := Rules{Wall: Wall(rapid.IntRange(0, 9).Draw(t, "wall") == 0)}
+	for range rapid.IntRange(0, 6).Draw(t, "faults") {
+		r.Faults = append(r.Faults, Fault{Match: matches(t), Effect: effects(t)})
 	}
-	if pick("slow") {
-		r.Delay.Mean = raft.Duration(rapid.Int64Range(0, int64(DelayMax)).Draw(t, "delay"))
-	}
-	if pick("jittery") {
-		r.Delay.Jitter = raft.Duration(rapid.Int64Range(0, int64(DelayMax)).Draw(t, "jitter"))
+	if err := r.Validate(); err != nil {
+		t.Fatal(err)
 	}
 	return r
 }
 
-// However the rules of a link change, its frames are due in the order they
-// left, none before it left, and none later than its delay allows or the frame
-// before it forces.
+// traffic draws frames as they leave one after the other.
+func traffic(t *rapid.T, n int) []Frame {
+	out := make([]Frame, n)
+	var left raft.Time
+	for i := range out {
+		left += raft.Time(rapid.Int64Range(0, int64(50*ms)).Draw(t, "pause"))
+		out[i] = Frame{
+			From: 1, To: 3, Number: uint64(i) + 1, Bytes: rapid.IntRange(20, 5000).Draw(t, "bytes"), Left: left,
+			Kind: rapid.SampledFrom([]wire.Kind{wire.KindAppend, wire.KindHeartbeat, wire.KindVote, wire.KindVoteReply}).Draw(t, "kind"),
+			Term: raft.Term(rapid.IntRange(1, 3).Draw(t, "term")),
+		}
+	}
+	return out
+}
+
+func verdicts(r Rules, seed uint64, frames []Frame) []Verdict {
+	l := linkOf(r)
+	out := make([]Verdict, len(frames))
+	for i := range frames {
+		out[i] = l.Judge(seed, &frames[i])
+	}
+	return out
+}
+
+// However the rules of a link change, frames that keep their order are due in
+// the order they left, and none is due before it left.
 func TestFramesKeepTheirOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
-		var s State
-		var left, lastDue raft.Time
-		for number := uint64(1); number <= 50; number++ {
-			r := rules(t)
-			if err := r.Validate(); err != nil {
-				t.Fatal(err)
+		var l Link
+		var lastDue raft.Time
+		for i, f := range traffic(t, 50) {
+			if rapid.IntRange(0, 4).Draw(t, "change") == 0 {
+				l.SetRules(rules(t))
 			}
-			left += raft.Time(rapid.Int64Range(0, int64(50*ms)).Draw(t, "pause"))
-			var v Verdict
-			v, s = Judge(r, seed, frame(number, left), s)
-			if v.Due < left {
-				t.Fatalf("frame %d left at %d and is due at %d", number, left, v.Due)
+			v := l.Judge(seed, &f)
+			if v.Due < f.Left {
+				t.Fatalf("frame %d left at %d and is due at %d", f.Number, f.Left, v.Due)
 			}
-			if v.Drop != "" {
+			if v.Drop != "" || v.Free || v.Hold {
 				continue
 			}
 			if v.Due < lastDue {
-				t.Fatalf("frame %d is due at %d, before frame %d's %d", number, v.Due, number-1, lastDue)
-			}
-			slowest := left + raft.Time(r.Delay.Mean+r.Delay.Jitter)
-			if v.Due > max(slowest, lastDue) {
-				t.Fatalf("frame %d is due at %d; at most %d or %d was allowed", number, v.Due, slowest, lastDue)
+				t.Fatalf("frame %d is due at %d, before frame %d's %d", f.Number, v.Due, i, lastDue)
 			}
 			lastDue = v.Due
 		}
 	})
 }
 
+// The same rules, seed and frames have the same verdicts: a thousand sets of
+// rules. Ids make no difference but to the Fault a verdict names, nor does the
+// order in which faults of different effects were set.
+func TestSameSeedSameVerdicts(t *testing.T) {
+	sets := 0
+	for ; sets < 1000; sets++ {
+		r := rapid.Custom(rules).Example(sets)
+		frames := rapid.Custom(func(t *rapid.T) []Frame { return traffic(t, 40) }).Example(sets)
+		seed := uint64(sets) * 0x9e3779b97f4a7c15
+		want := verdicts(r, seed, frames)
+		if got := verdicts(r, seed, frames); !slices.Equal(got, want) {
+			t.Fatalf("rules %+v: once %+v, then %+v", r, want, got)
+		}
+		renamed := Rules{Wall: r.Wall}
+		for i, f := range r.Faults {
+			f.ID = uint64(100 + i)
+			renamed.Faults = append(renamed.Faults, f)
+		}
+		slices.SortStableFunc(renamed.Faults, func(a, b Fault) int { return int(b.Effect.kind()) - int(a.Effect.kind()) })
+		got := verdicts(renamed, seed, frames)
+		for i := range got {
+			got[i].Fault = 0
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("rules %+v with ids and in another order: %+v, want %+v", r, got, want)
+		}
+	}
+}
+
 // What chance does to a frame is a matter of seed, link, number and fault: not
-// of the frames judged before, nor of the other faults.
+// of the frames judged before, nor of faults of other effects.
 func TestAVerdictDependsOnNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		f := frame(rapid.Uint64().Draw(t, "number"), raft.Time(1000*ms))
-		loss := Loss(rapid.Float64Range(0, 1).Draw(t, "loss"))
+		loss, copies := Loss{Share: rapid.Float64Range(0, 1).Draw(t, "loss")}, Duplicate{Share: rapid.Float64Range(0, 1).Draw(t, "copies")}
 		delay := Delay{Mean: 20 * ms, Jitter: 10 * ms}
 
-		alone, _ := Judge(Rules{Delay: delay}, seed, f, State{})
-		lossy, _ := Judge(Rules{Loss: loss}, seed, f, State{})
-		var s State
+		alone := linkOf(with(delay)).Judge(seed, &f)
+		lossy := linkOf(with(loss)).Judge(seed, &f)
+		twice := linkOf(with(copies)).Judge(seed, &f)
+		all := linkOf(with(copies, delay, loss, Corrupt{Share: 0.5}))
 		for range rapid.IntRange(0, 5).Draw(t, "others") {
-			_, s = Judge(Rules{}, seed, frame(rapid.Uint64().Draw(t, "other"), 0), s)
+			other := frame(rapid.Uint64().Draw(t, "other"), 0)
+			all.Judge(seed, &other)
 		}
-		both, _ := Judge(Rules{Delay: delay, Loss: loss}, seed, f, s)
-		if both.Due != alone.Due {
-			t.Errorf("due at %d with loss set, at %d without", both.Due, alone.Due)
+		got := all.Judge(seed, &f)
+		if got.Due != alone.Due {
+			t.Errorf("due at %d among other faults, at %d alone", got.Due, alone.Due)
 		}
-		if both.Drop != lossy.Drop {
-			t.Errorf("dropped %q with a delay set, %q without", both.Drop, lossy.Drop)
+		if got.Drop != lossy.Drop {
+			t.Errorf("dropped %q among other faults, %q alone", got.Drop, lossy.Drop)
+		}
+		if got.Drop == "" && got.Copies != twice.Copies {
+			t.Errorf("%d copies among other faults, %d alone", got.Copies, twice.Copies)
 		}
 	})
+}
+
+// Of equal faults each draws for itself, by its place among them.
+func TestEqualFaultsDrawForThemselves(t *testing.T) {
+	half := Loss{Share: 0.5}
+	one, two := linkOf(with(half)), linkOf(with(half, half))
+	passed := 0
+	for n := uint64(1); n <= many; n++ {
+		f := frame(n, 0)
+		a, b := one.Judge(1, &f), two.Judge(1, &f)
+		if a.Drop != "" && b.Drop == "" {
+			t.Fatalf("frame %d is lost by one fault and passes two", n)
+		}
+		if b.Drop == "" {
+			passed++
+		}
+	}
+	if share := float64(passed) / many; share < 0.245 || share > 0.255 {
+		t.Errorf("%.4f of the frames pass two losses of a half, want a quarter", share)
+	}
+}
+
+// A fault that stays goes on counting when others come and go; one that is set
+// anew begins anew.
+func TestFaultsKeepCountWhenRulesChange(t *testing.T) {
+	three := Fault{ID: 1, Match: Match{Next: 3}, Effect: Cut{}}
+	l := linkOf(Rules{Faults: []Fault{three}})
+	dropped := func() bool {
+		f := frame(1, 0)
+		return l.Judge(1, &f).Drop != ""
+	}
+	for i, change := range []struct {
+		rules Rules
+		drops bool
+	}{
+		{Rules{Faults: []Fault{{ID: 2, Effect: Delay{Mean: ms}}, three}}, true},
+		{Rules{Faults: []Fault{three, {ID: 2, Effect: Delay{Mean: 2 * ms}}}}, true},
+		{Rules{Faults: []Fault{three, {ID: 3, Effect: Duplicate{Share: 1}}}}, true},
+		{Rules{Faults: []Fault{three}}, false},
+		{Rules{Faults: []Fault{{ID: 4, Match: Match{Next: 1}, Effect: Cut{}}}}, true},
+		{Rules{Faults: []Fault{{ID: 4, Match: Match{Next: 1}, Effect: Cut{}}}}, false},
+	} {
+		l.SetRules(change.rules)
+		if got := dropped(); got != change.drops {
+			t.Fatalf("step %d: dropped %v, want %v", i, got, change.drops)
+		}
+	}
+	// Two that are equal have a count each.
+	l = linkOf(Rules{Faults: []Fault{three, three}})
+	n := 0
+	for dropped() {
+		n++
+		l.SetRules(l.Rules())
+	}
+	if n != 6 {
+		t.Errorf("two cuts of 3 frames stopped %d", n)
+	}
+}
+
+func TestHits(t *testing.T) {
+	l := linkOf(Rules{Faults: []Fault{
+		{ID: 1, Match: Match{Kinds: KindsOf(wire.KindVote)}, Effect: Cut{}},
+		{ID: 2, Effect: Loss{Share: 0.5}},
+		{ID: 3, Match: Match{Every: 2}, Effect: Delay{Mean: ms}},
+		{ID: 4, Effect: Rate{Bytes: 1 << 30, Burst: 1 << 30}},
+		{Effect: Delay{Mean: ms}},
+	}})
+	for n := uint64(1); n <= 1000; n++ {
+		f := frame(n, raft.Time(n)*raft.Time(ms))
+		if n%10 == 0 {
+			f.Kind = wire.KindVote
+		}
+		l.Judge(1, &f)
+	}
+	vote := frame(1, 0)
+	vote.Kind = wire.KindVote
+	l.JudgeArrival(0, &vote)
+	got := map[uint64]Hits{3: {Matched: 1000, Acted: 1}}
+	l.Hits(got)
+	lost := got[2].Acted
+	want := map[uint64]Hits{1: {101, 101}, 2: {900, lost}, 3: {1000 + (900-lost)/2, 1 + (900-lost)/2}, 4: {900 - lost, 0}}
+	if lost < 400 || lost > 500 || len(got) != len(want) {
+		t.Fatalf("%v", got)
+	}
+	for id, hits := range want {
+		if got[id] != hits {
+			t.Errorf("fault %d: %+v, want %+v", id, got[id], hits)
+		}
+	}
+}
+
+// A throttled link moves its rate and not a byte more, over any time from a
+// full bucket on, and nothing less while it has anything to send; what a division
+// leaves over is not lost.
+func TestRateIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Rate{Bytes: rapid.Int64Range(1, 1<<30).Draw(t, "rate"), Burst: rapid.Int64Range(0, 1<<20).Draw(t, "burst")}
+		l := linkOf(with(r))
+		total, left := 0, raft.Time(rapid.Int64Range(0, int64(ms)).Draw(t, "start"))
+		start := left
+		for n := uint64(1); n <= 100; n++ {
+			f := frame(n, left)
+			f.Bytes = rapid.IntRange(1, 64<<10).Draw(t, "bytes")
+			total += f.Bytes
+			due := l.Judge(1, &f).Due
+			// At once while the bucket lasts, else when tokens have come in for all.
+			want := raft.Time(max(0, (float64(total)-float64(r.Burst))*1e9/float64(r.Bytes)))
+			if off := due - start - want; off < -2 || off > 2 && float64(off) > 1e-9*float64(want) {
+				t.Fatalf("%d bytes are through after %d ns, want %d", total, due-start, want)
+			}
+		}
+	})
+}
+
+func TestAnIdleBucketFillsUp(t *testing.T) {
+	l := linkOf(with(Rate{Bytes: 1000, Burst: 500}))
+	for _, step := range []struct {
+		left  raft.Duration
+		bytes int
+		waits raft.Duration
+	}{
+		{0, 500, 0}, {0, 500, 500 * ms}, {100 * ms, 100, 500 * ms}, {10_000 * ms, 600, 100 * ms}, {10_300 * ms, 200, 0},
+	} {
+		f := frame(1, raft.Time(step.left))
+		f.Bytes = step.bytes
+		if got := raft.Duration(l.Judge(1, &f).Due - f.Left); got != step.waits {
+			t.Errorf("%d bytes at %v wait %v, want %v", step.bytes, time.Duration(step.left), time.Duration(got), time.Duration(step.waits))
+		}
+	}
+}
+
+// The slowest rate and the largest frames: due times stay in range.
+func TestRateStaysInRange(t *testing.T) {
+	l := linkOf(with(Rate{Bytes: 1}))
+	last := raft.Time(0)
+	for n := uint64(1); n <= 10_000; n++ {
+		f := frame(n, raft.Time(n))
+		f.Bytes = wire.MaxFrame + 4
+		due := l.Judge(1, &f).Due
+		if due < last || due > f.Left+raft.Time(queueMax) {
+			t.Fatalf("frame %d is due at %d, the one before at %d", n, due, last)
+		}
+		last = due
+	}
 }
 
 // Whatever a seed did once it does for ever: recordings and bug reports name
 // seeds.
 func TestSeedsKeepTheirMeaning(t *testing.T) {
-	r := Rules{Loss: 0.2, Delay: Delay{Mean: 20 * ms, Jitter: 10 * ms}}
+	l := linkOf(with(Loss{Share: 0.2}, Delay{Mean: 20 * ms, Jitter: 10 * ms}))
 	var got []Verdict
 	for number := uint64(1); number <= 6; number++ {
-		v, _ := Judge(r, 42, frame(number, 0), State{})
-		got = append(got, v)
+		f := frame(number, 0)
+		l.lastDue = 0
+		got = append(got, l.Judge(42, &f))
 	}
 	want := []Verdict{
 		{Drop: DroppedByLoss, Due: 11188804},
@@ -199,87 +467,6 @@ func TestSeedsKeepTheirMeaning(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	five, gaps := []raft.NodeID{1, 2, 3, 4, 5}, []raft.NodeID{2, 3, 7}
-	tests := []struct {
-		name  string
-		nodes []raft.NodeID
-		sides [][]raft.NodeID
-		want  Sides
-		err   string
-	}{
-		{"unnamed nodes form one more side", five, [][]raft.NodeID{{2, 4}}, Sides{{2, 4}, {1, 3, 5}}, ""},
-		{"any number of sides, and the rest", five, [][]raft.NodeID{{2, 1}, {3, 4}}, Sides{{1, 2}, {3, 4}, {5}}, ""},
-		{"everyone alone", five, [][]raft.NodeID{{1}, {2}, {3}, {4}, {5}}, Sides{{1}, {2}, {3}, {4}, {5}}, ""},
-		{"everyone on one side", five, [][]raft.NodeID{{1, 2, 3, 4, 5}}, Sides{{1, 2, 3, 4, 5}}, ""},
-		{"no side is no partition", five, nil, nil, ""},
-		{"twice on one side", five, [][]raft.NodeID{{2, 2}}, nil, "node 2 is named twice"},
-		{"on two sides", five, [][]raft.NodeID{{1, 2}, {2, 3}}, nil, "node 2 is named twice"},
-		{"a node that is not there", five, [][]raft.NodeID{{6}}, nil, "node 6 is not one of the 5 nodes"},
-		{"nobody", five, [][]raft.NodeID{{0}}, nil, "node 0 is not one of the 5 nodes"},
-		{"an empty side", five, [][]raft.NodeID{{1}, {}}, nil, "a side without a node"},
-		{"numbers may be left out", gaps, [][]raft.NodeID{{7}}, Sides{{7}, {2, 3}}, ""},
-		{"a number that is left out", gaps, [][]raft.NodeID{{4}}, nil, "node 4 is not one of the 3 nodes"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Split(tt.nodes, tt.sides)
-			if tt.err != "" {
-				if err == nil || err.Error() != tt.err {
-					t.Fatalf("Split(%v, %v): %v, want %q", tt.nodes, tt.sides, err, tt.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.EqualFunc(got, tt.want, func(a, b []raft.NodeID) bool { return slices.Equal(a, b) }) {
-				t.Errorf("Split(%v, %v) = %v, want %v", tt.nodes, tt.sides, got, tt.want)
-			}
-		})
-	}
-}
-
-// A wall stands between two nodes exactly when they are on different sides,
-// both ways alike.
-func TestWallStandsBetweenSides(t *testing.T) {
-	sides, err := Split([]raft.NodeID{1, 2, 3, 4, 5}, [][]raft.NodeID{{2, 4}, {3}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	side := map[raft.NodeID]int{2: 1, 4: 1, 3: 2, 1: 3, 5: 3}
-	for a := raft.NodeID(1); a <= 5; a++ {
-		for b := raft.NodeID(1); b <= 5; b++ {
-			if got, want := sides.Between(a, b), Wall(side[a] != side[b]); got != want {
-				t.Errorf("Between(%d, %d) = %v, want %v", a, b, got, want)
-			}
-		}
-	}
-	if Sides(nil).Between(1, 2) {
-		t.Error("a wall in a whole network")
-	}
-}
-
-// A node that is removed is on no side any more.
-func TestSidesWithout(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		sides Sides
-		id    raft.NodeID
-		want  Sides
-	}{
-		{"the others stay where they are", Sides{{2, 4}, {1, 3, 5}}, 4, Sides{{2}, {1, 3, 5}}},
-		{"a side of its own is gone", Sides{{2}, {4}, {1, 3, 5}}, 4, Sides{{2}, {1, 3, 5}}},
-		{"one side is no partition", Sides{{2}, {1, 3, 5}}, 2, nil},
-		{"one that is on no side", Sides{{2}, {1, 3}}, 7, Sides{{2}, {1, 3}}},
-		{"no partition", nil, 1, nil},
-	} {
-		if got := tt.sides.Without(tt.id); !slices.EqualFunc(got, tt.want, func(a, b []raft.NodeID) bool { return slices.Equal(a, b) }) {
-			t.Errorf("%s: %v without %d is %v, want %v", tt.name, tt.sides, tt.id, got, tt.want)
-		}
-	}
-}
-
 func BenchmarkJudge(b *testing.B) {
 	for _, bb := range []struct {
 		name  string
@@ -287,13 +474,19 @@ func BenchmarkJudge(b *testing.B) {
 	}{
 		{"no rules", Rules{}},
 		{"wall", Rules{Wall: true}},
-		{"delay, jitter and loss", Rules{Loss: 0.01, Delay: Delay{Mean: 20 * ms, Jitter: 5 * ms}}},
+		{"delay, jitter and loss", with(Loss{Share: 0.01}, Delay{Mean: 20 * ms, Jitter: 5 * ms})},
+		{"normal delay", with(Delay{Mean: 20 * ms, Jitter: 5 * ms, Distribution: Normal})},
+		{"pareto delay", with(Delay{Mean: 20 * ms, Jitter: 5 * ms, Distribution: Pareto})},
+		{"every effect", with(Loss{Share: 0.01, Burst: 3}, Delay{Mean: 20 * ms, Jitter: 5 * ms}, Duplicate{Share: 0.01}, Reorder{Share: 0.01}, Corrupt{Share: 0.01}, Rate{Bytes: 1 << 30})},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
-			var s State
-			for number := uint64(1); b.Loop(); number++ {
-				_, s = Judge(bb.rules, 1, frame(number, raft.Time(number)), s)
+			l := linkOf(bb.rules)
+			f := frame(0, 0)
+			for b.Loop() {
+				f.Number++
+				f.Left++
+				l.Judge(1, &f)
 			}
 		})
 	}

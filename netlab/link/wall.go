@@ -13,12 +13,6 @@ const DroppedAtWall Reason = "wall"
 // Wall is true when a partition stands between the link's ends.
 type Wall bool
 
-func (w Wall) judge(v *Verdict) {
-	if w {
-		v.drop(DroppedAtWall)
-	}
-}
-
 // Sides is a partition: the nodes of a side can talk to each other and to
 // nobody else. No sides is no partition.
 type Sides [][]raft.NodeID

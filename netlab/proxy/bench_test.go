@@ -142,7 +142,7 @@ func eachPipe(b *testing.B, run func(b *testing.B, p pipe)) {
 		run(b, proxied(b, link.Rules{}))
 	})
 	b.Run("proxy-1ms", func(b *testing.B) {
-		run(b, proxied(b, link.Rules{Delay: link.Delay{Mean: raft.Duration(time.Millisecond)}}))
+		run(b, proxied(b, faults(link.Delay{Mean: raft.Duration(time.Millisecond)})))
 	})
 }
 
@@ -249,6 +249,6 @@ func BenchmarkDelay(b *testing.B) {
 		run(b, proxied(b, link.Rules{}).there, delay)
 	})
 	b.Run("delayed", func(b *testing.B) {
-		run(b, proxied(b, link.Rules{Delay: link.Delay{Mean: raft.Duration(delay)}}).there, 0)
+		run(b, proxied(b, faults(link.Delay{Mean: raft.Duration(delay)})).there, 0)
 	})
 }

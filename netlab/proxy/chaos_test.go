@@ -122,12 +122,15 @@ func TestChaos(t *testing.T) {
 			if from == to {
 				break
 			}
-			w.rules(from, to, link.Rules{
-				Wall:  rng.IntN(6) == 0,
-				Cut:   rng.IntN(6) == 0,
-				Loss:  link.Loss(max(0, rng.Float64()-0.6)),
-				Delay: link.Delay{Mean: raft.Duration(rng.IntN(3e6)), Jitter: raft.Duration(rng.IntN(1e6))},
-			})
+			r := faults(
+				link.Loss{Share: max(0, rng.Float64()-0.6)},
+				link.Delay{Mean: raft.Duration(rng.IntN(3e6)), Jitter: raft.Duration(rng.IntN(1e6))},
+			)
+			r.Wall = rng.IntN(6) == 0
+			if rng.IntN(6) == 0 {
+				r = r.With(link.Fault{Effect: link.Cut{}})
+			}
+			w.rules(from, to, r)
 		}
 		if !w.clock.Held() {
 			enough := sent() + uint64(rng.IntN(500))

@@ -32,9 +32,8 @@ type lane struct {
 	runDeliver func() // deliver, made once so that starting it allocates nothing
 
 	mu     sync.Mutex
-	rules  link.Rules
-	state  link.State
-	number uint64 // of the last frame that left
+	link   link.Link // its rules and what they remember
+	number uint64    // of the last frame that left
 	counts counts
 	queue  queue
 	busy   bool
@@ -61,7 +60,7 @@ func newLane(p *Proxy, from, to raft.NodeID) *lane {
 
 func (l *lane) setRules(r link.Rules) {
 	l.mu.Lock()
-	l.rules = r
+	l.link.SetRules(r)
 	l.mu.Unlock()
 }
 
@@ -132,10 +131,9 @@ func (l *lane) judge(frames []Frame, raw []byte, rests bool) (passed, packed int
 		f := &frames[i]
 		l.number++
 		f.ID, f.Number, f.Left = first+uint64(i), l.number, now
-		var v link.Verdict
-		v, l.state = link.Judge(l.rules, p.seed, link.Frame{
+		v := l.link.Judge(p.seed, &link.Frame{
 			From: f.From, To: f.To, Number: f.Number, Bytes: f.Bytes, Left: f.Left,
-		}, l.state)
+		})
 		f.Due = v.Due
 		start, end := offset, offset+f.Bytes
 		offset = end
@@ -181,7 +179,7 @@ func (l *lane) deliver() {
 		}
 		scratch.list = l.recall(scratch.list[:0], items, raw)
 		frames := scratch.list
-		why := link.JudgeArrival(l.rules)
+		why := l.link.JudgeArrival(clock.At, &link.Frame{}).Drop
 		if why == "" && l.addr == "" {
 			why = DroppedDeadNode
 		}

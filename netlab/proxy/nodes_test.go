@@ -62,7 +62,7 @@ func TestNodesThatGoAndCome(t *testing.T) {
 	w.nodes[2].wants(1, 1)
 	w.link(2, 3).send(1)
 	w.nodes[3].wants(2, 1)
-	if r, err := w.proxy.Rules(1, 2); err != nil || r != (link.Rules{}) {
+	if r, err := w.proxy.Rules(1, 2); err != nil || !r.Equal(link.Rules{}) {
 		t.Errorf("the new link has the rules %+v, %v: want none", r, err)
 	}
 	if c := w.counters(1, 2); c.Sent != 1 || c.Delivered != 1 {

@@ -259,5 +259,5 @@ func (p *Proxy) Rules(from, to raft.NodeID) (link.Rules, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.rules, nil
+	return l.link.Rules(), nil
 }

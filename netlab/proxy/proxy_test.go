@@ -14,7 +14,16 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-var slow = link.Rules{Delay: link.Delay{Mean: raft.Duration(20 * ms)}}
+var slow = faults(link.Delay{Mean: raft.Duration(20 * ms)})
+
+// faults are rules with these effects on every frame.
+func faults(effects ...link.Effect) link.Rules {
+	var r link.Rules
+	for _, e := range effects {
+		r = r.With(link.Fault{Effect: e})
+	}
+	return r
+}
 
 func TestFramesArriveInOrder(t *testing.T) {
 	w := newNetwork(t, 3)
@@ -42,7 +51,7 @@ func TestFramesOfAnySizeArrive(t *testing.T) {
 				want = append(want, len(raw))
 				s.write(raw)
 			}
-			if rules != (link.Rules{}) {
+			if !rules.Equal(link.Rules{}) {
 				w.waiting(1, 2, len(sizes))
 				w.at(20 * ms)
 			}
@@ -96,19 +105,19 @@ func TestNothingOvertakesOnALink(t *testing.T) {
 // brought together.
 func TestVerdictsAreThoseOfTheSeed(t *testing.T) {
 	w := newNetwork(t, 3)
-	rules := link.Rules{Loss: 0.3, Delay: link.Delay{Mean: raft.Duration(20 * ms), Jitter: raft.Duration(10 * ms)}}
+	rules := faults(link.Loss{Share: 0.3}, link.Delay{Mean: raft.Duration(20 * ms), Jitter: raft.Duration(10 * ms)})
 	w.rules(1, 3, rules)
 	s := w.link(1, 3)
 	const n = 300
 	for sent := 0; sent < n; sent += 30 {
 		s.send(30)
 	}
-	var state link.State
+	var twin link.Link
+	twin.SetRules(rules)
 	var want []uint64
 	dues := map[uint64]raft.Time{}
 	for number := uint64(1); number <= n; number++ {
-		var v link.Verdict
-		v, state = link.Judge(rules, 1, link.Frame{From: 1, To: 3, Number: number}, state)
+		v := twin.Judge(1, &link.Frame{From: 1, To: 3, Number: number})
 		dues[number] = v.Due
 		if v.Drop == "" {
 			want = append(want, number)
@@ -132,9 +141,9 @@ func TestFramesAreDroppedForAReason(t *testing.T) {
 		reason link.Reason
 	}{
 		{"at the wall", link.Rules{Wall: true}, link.DroppedAtWall},
-		{"by a cut", link.Rules{Cut: true}, link.DroppedByCut},
-		{"by loss", link.Rules{Loss: 1}, link.DroppedByLoss},
-		{"at once, even when slow", link.Rules{Cut: true, Delay: slow.Delay}, link.DroppedByCut},
+		{"by a cut", faults(link.Cut{}), link.DroppedByCut},
+		{"by loss", faults(link.Loss{Share: 1}), link.DroppedByLoss},
+		{"at once, even when slow", faults(link.Cut{}, link.Delay{Mean: raft.Duration(20 * ms)}), link.DroppedByCut},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,7 +175,7 @@ func TestAPartitionStopsWhatIsUnderWay(t *testing.T) {
 		reason link.Reason
 	}{
 		{link.Rules{Wall: true}, link.DroppedAtWall},
-		{link.Rules{Cut: true}, link.DroppedByCut},
+		{faults(link.Cut{}), link.DroppedByCut},
 	} {
 		t.Run(string(tt.reason), func(t *testing.T) {
 			w := newNetwork(t, 2)
@@ -232,7 +241,7 @@ func TestHeldClockKeepsFrames(t *testing.T) {
 // is nothing at the new one.
 func TestWaitsFollowTheClocksRate(t *testing.T) {
 	w := newNetwork(t, 2)
-	w.rules(1, 2, link.Rules{Delay: link.Delay{Mean: raft.Duration(time.Hour)}})
+	w.rules(1, 2, faults(link.Delay{Mean: raft.Duration(time.Hour)}))
 	s := w.link(1, 2)
 	s.send(1)
 	w.waiting(1, 2, 1)
@@ -587,7 +596,7 @@ func TestWrongCallsAreRefused(t *testing.T) {
 		{"rules for a node that is not there", func() error { return p.SetRules(1, 4, link.Rules{}) }, "node 4 is not one of the network's 3 nodes"},
 		{"rules from nobody", func() error { return p.SetRules(0, 1, link.Rules{}) }, "node 0 is not one"},
 		{"rules to itself", func() error { return p.SetRules(2, 2, link.Rules{}) }, "no link from node 2 to itself"},
-		{"rules that make no sense", func() error { return p.SetRules(1, 2, link.Rules{Loss: 5}) }, "a loss of 5"},
+		{"rules that make no sense", func() error { return p.SetRules(1, 2, faults(link.Loss{Share: 5})) }, "a loss of 500%"},
 		{"rules of no link", func() error { _, err := p.Rules(3, 3); return err }, "no link from node 3"},
 		{"an address for a node that is not there", func() error { return p.SetNode(9, "") }, "node 9 is not one"},
 		{"the end of a node that is not there", func() error { return p.NodeGone(9) }, "node 9 is not one"},
@@ -600,7 +609,7 @@ func TestWrongCallsAreRefused(t *testing.T) {
 		})
 	}
 	w.rules(1, 2, slow)
-	if got, err := p.Rules(1, 2); err != nil || got != slow {
+	if got, err := p.Rules(1, 2); err != nil || !got.Equal(slow) {
 		t.Errorf("Rules(1, 2) = %+v, %v, want %+v", got, err, slow)
 	}
 }

@@ -54,6 +54,15 @@ func (k Kind) String() string {
 // Raft tells whether a frame of this kind carries a raft.Message.
 func (k Kind) Raft() bool { return k >= KindVote && k <= KindReadIndexReply }
 
+// Reply tells whether a frame of this kind answers one of Raft's requests.
+func (k Kind) Reply() bool {
+	switch k {
+	case KindVoteReply, KindPreVoteReply, KindAppendReply, KindSnapshotReply, KindReadIndexReply:
+		return true
+	}
+	return false
+}
+
 // Known tells whether there is such an operation.
 func (o Op) Known() bool { return o >= OpPut && o <= OpIncr }
 
