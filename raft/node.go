@@ -104,7 +104,7 @@ func New(cfg Config, storage Storage, from Restored, now Time) (*Node, error) {
 		retryAt: Never,
 		tellAt:  Never,
 		quorum:  contact{checkAt: Never},
-		asking:  inquiry{againAt: Never},
+		asking:  inquiry{id: uint64(now), againAt: Never}, // no number of an earlier life's comes again
 		handing: handover{until: Never},
 	}
 	n.log.loose = cfg.Unsafe.Safety()

@@ -29,7 +29,7 @@ func (n *Node) handleAppendEntries(m *Message, a *AppendEntries) {
 		}
 	}
 	// 3. and 4. Delete what conflicts, append what is new.
-	n.takeEntries(m.From, lastNew-Index(len(entries)), entries)
+	n.takeEntries(m.From, max(lastNew-Index(len(entries)), n.log.base), entries)
 
 	// 5. Follow the leader's commitIndex, but only as far as the logs are known to
 	// agree: behind the last new entry there may be others' entries still.
@@ -95,7 +95,12 @@ func (n *Node) refuseAppend(m *Message, a *AppendEntries, why Event) {
 	why.Kind, why.Peer, why.Index, why.LogTerm = EventAppendRefused, m.From, a.PrevLogIndex, a.PrevLogTerm
 	n.event(why)
 	r := n.out.appendReplies.take()
-	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex, Round: a.Round}
+	*r = AppendEntriesReply{PrevLogIndex: a.PrevLogIndex}
+	if why.Reason != ReasonOldTerm {
+		// To one of an old term the round is not repeated: if its sender leads the
+		// newer term by now, it would take it for one of its own.
+		r.Round = a.Round
+	}
 	switch why.Reason {
 	case ReasonLogShort:
 		r.ConflictIndex = n.log.last + 1

@@ -62,12 +62,13 @@ type receipt struct {
 // handleInstallSnapshot takes in a chunk (Figure 13, InstallSnapshot receiver).
 // The numbers are Figure 13's.
 func (n *Node) handleInstallSnapshot(m *Message, s *InstallSnapshot) {
-	reply := &InstallSnapshotReply{Index: s.Meta.Index, Offset: s.Offset, Round: s.Round}
+	reply := &InstallSnapshotReply{Index: s.Meta.Index, Offset: s.Offset}
 	// 1. Refuse an old term.
 	if m.Term < n.hard.Term {
 		n.answer(m.From, n.hard.Term, reply)
 		return
 	}
+	reply.Round = s.Round
 	n.followLeader(m)
 	// All it stands for is committed here: the leader's news are old.
 	if s.Meta.Index <= n.log.commit {

@@ -214,6 +214,8 @@ func (n *Node) validateCommitted(m *Message, a *AppendEntries) error {
 func (n *Node) validateAppendReply(m *Message, r *AppendEntriesReply) error {
 	if n.role == Leader && m.Term == n.hard.Term {
 		switch {
+		case !r.Success && r.ConflictIndex == 0:
+			// It is about the term alone, and of what this node sent in a reign before.
 		case r.Match > n.log.last || r.PrevLogIndex > n.log.last:
 			return broken(m, "it speaks of entries behind the leader's last, %d", n.log.last)
 		case !r.Success && r.PrevLogIndex == 0 && r.ConflictIndex != 0:
