@@ -48,12 +48,19 @@ func (r *replica) synced(sync uint64, err error) {
 }
 
 // release sends the messages whose write is durable, unless the clock is held;
-// then the first turn after the hold does.
+// then the first turn after the hold does, or a step.
 func (r *replica) release() {
+	if !r.clock.Held() {
+		r.letOut()
+	}
+}
+
+// letOut sends the messages whose write is durable.
+func (r *replica) letOut() {
 	g := &r.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue) == 0 || r.clock.Held() {
+	if len(g.queue) == 0 {
 		return
 	}
 	n := 0
@@ -68,6 +75,13 @@ func (r *replica) release() {
 	clear(g.queue[left:])
 	g.queue = g.queue[:left]
 	r.flushPeers()
+}
+
+// ready tells whether messages wait whose write is durable.
+func (g *gate) ready() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queue) > 0 && g.queue[0].sync <= g.durable
 }
 
 func (r *replica) flushPeers() {

@@ -26,6 +26,7 @@ type inbox struct {
 // A batch is what waited in an inbox.
 type batch struct {
 	messages     []raft.Message
+	numbers      []uint64 // of their frames, as their senders count them
 	messageBytes int
 	requests     []request
 	requestBytes int
@@ -55,14 +56,16 @@ func (b *inbox) poke() {
 	}
 }
 
-// putMessages hands over messages that arrived together; the slice stays the
-// caller's. It waits for room and reports false when the inbox has closed.
-func (b *inbox) putMessages(ms []raft.Message, bytes int) bool {
+// putMessages hands over messages that arrived together, and the numbers of
+// their frames; the slices stay the caller's. It waits for room and reports false
+// when the inbox has closed.
+func (b *inbox) putMessages(ms []raft.Message, numbers []uint64, bytes int) bool {
 	b.mu.Lock()
 	for b.in.messageBytes > inboxLimit && !b.closed {
 		b.room.Wait()
 	}
 	b.in.messages = append(b.in.messages, ms...)
+	b.in.numbers = append(b.in.numbers, numbers...)
 	b.in.messageBytes += bytes
 	open := !b.closed
 	b.mu.Unlock()
@@ -148,10 +151,10 @@ func (b *batch) clear() {
 	clear(b.messages) // drop what they point at
 	clear(b.requests)
 	if cap(b.messages) > keep {
-		b.messages = nil
+		b.messages, b.numbers = nil, nil
 	}
 	if cap(b.requests) > keep {
 		b.requests = nil
 	}
-	*b = batch{messages: b.messages[:0], requests: b.requests[:0], orders: b.orders[:0]}
+	*b = batch{messages: b.messages[:0], numbers: b.numbers[:0], requests: b.requests[:0], orders: b.orders[:0]}
 }

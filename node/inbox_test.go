@@ -13,10 +13,10 @@ func TestInboxMakesBringersWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newInbox()
 		m := []raft.Message{{From: 1}}
-		b.putMessages(m, inboxLimit+1)
+		b.putMessages(m, make([]uint64, len(m)), inboxLimit+1)
 		b.putRequests(make([]request, 1), inboxLimit+1)
 		var gotIn int
-		go func() { b.putMessages(m, 1); gotIn++ }()
+		go func() { b.putMessages(m, make([]uint64, len(m)), 1); gotIn++ }()
 		synctest.Wait()
 		var in batch
 		b.take(&in, true)

@@ -37,6 +37,10 @@ func (r *replica) obey(now raft.Time, o *order, held bool) {
 		if err = r.orderSnapshot(now, o.id, held); err == nil {
 			return
 		}
+	case wire.OrderStep:
+		if err = r.orderStep(o, held); err == nil {
+			return
+		}
 	default:
 		err = fmt.Errorf("%q is no order this node knows", o.Verb)
 	}

@@ -39,7 +39,7 @@ type peer struct {
 	mu     sync.Mutex
 	addr   string
 	conn   net.Conn
-	number uint64 // frames sent on this link
+	number uint64 // frames sent on this link; under the lock of out
 	lost   uint64 // frames that found no room, bytes that broken connections took along are not counted
 }
 
@@ -67,6 +67,13 @@ func (p *peer) send(m *raft.Message) {
 			p.log.Warn("frames are dropped: the link does not take them", "waiting", peerLimit)
 		}
 	}
+}
+
+// sent is the number of the last frame that was queued.
+func (p *peer) sent() uint64 {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return p.number
 }
 
 // move gives the peer another address; a connection to the old one ends.
@@ -185,6 +192,7 @@ func (r *replica) receive(_ context.Context, conn net.Conn) error {
 		return fmt.Errorf("a hello of link %v to %v, which is none that ends at %v", link.From, link.To, r.id)
 	}
 	var ms []raft.Message
+	var numbers []uint64
 	bytes := 0
 	for {
 		frame, err := reader.Next()
@@ -194,36 +202,37 @@ func (r *replica) receive(_ context.Context, conn net.Conn) error {
 			}
 			return err
 		}
-		m, err := decodeMessage(frame)
+		m, number, err := decodeMessage(frame)
 		if err != nil {
 			return err
 		}
 		if m.From != link.From || m.To != link.To {
 			return fmt.Errorf("a frame %v to %v on link %v to %v", m.From, m.To, link.From, link.To)
 		}
-		ms = append(ms, m)
+		ms, numbers = append(ms, m), append(numbers, number)
 		bytes += len(frame)
 		if reader.Buffered() && bytes < raftBatch {
 			continue // all that one read brought goes to the loop together
 		}
-		if !r.inbox.putMessages(ms, bytes) {
+		if !r.inbox.putMessages(ms, numbers, bytes) {
 			return nil
 		}
 		clear(ms)
-		ms, bytes = ms[:0], 0
+		ms, numbers, bytes = ms[:0], numbers[:0], 0
 	}
 }
 
-// decodeMessage decodes a frame of the reader's. Entries and chunks live longer
-// than the reader's buffer, so theirs is copied.
-func decodeMessage(frame []byte) (raft.Message, error) {
+// decodeMessage decodes a frame of the reader's and returns the number its
+// sender gave it. Entries and chunks live longer than the reader's buffer, so
+// theirs is copied.
+func decodeMessage(frame []byte) (m raft.Message, number uint64, err error) {
 	h, err := wire.PeekHeader(frame)
 	if err != nil {
-		return raft.Message{}, err
+		return raft.Message{}, 0, err
 	}
 	if h.Kind == wire.KindAppend || h.Kind == wire.KindSnapshot {
 		frame = append([]byte(nil), frame...)
 	}
-	_, m, err := wire.DecodeMessage(frame)
-	return m, err
+	_, m, err = wire.DecodeMessage(frame)
+	return m, h.ID, err
 }

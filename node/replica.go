@@ -46,10 +46,12 @@ type replica struct {
 	pending     pendingQueue
 	reads       readQueue
 	lastSync    uint64                 // the newest write given to the disk
+	persisted   uint64                 // the newest the core was told is durable
 	book        map[raft.NodeID]string // client addresses, told in redirects
 	wasHeld     bool
 	shown       showing
 	rest        resting
+	steps       stepping
 
 	in        batch // what this turn took; kept for its memory, as are the next ones
 	commands  [][]byte
@@ -90,7 +92,8 @@ func (r *replica) run(ctx context.Context) error {
 
 // turn takes all that waits, lets the core work on it, and carries out what
 // the core then owes. While the clock is held, only orders and the address
-// book are taken: messages, requests, timers and even the disk's word wait.
+// book are taken: messages, requests, timers and even the disk's word wait for
+// its release, or for an order to take one of them in.
 func (r *replica) turn() error {
 	// In this order: a hold that comes between the two shows its own time.
 	held := r.clock.Held()
@@ -116,6 +119,12 @@ func (r *replica) turn() error {
 			return err
 		}
 	}
+	if len(r.steps.orders) > 0 {
+		if err := r.step(held); err != nil {
+			return err
+		}
+		now = r.clock.Now()
+	}
 	r.flushReplies()
 	r.show(now, held)
 	return nil
@@ -125,15 +134,8 @@ func (r *replica) turn() error {
 // most of it: the disk's word and the peers' first, because they may commit;
 // the clients' last.
 func (r *replica) feed(now raft.Time) error {
-	if r.in.durable > 0 {
-		r.core.Persisted(now, r.in.durable)
-		r.load(r.in.durable)
-		r.shown.changed()
-	}
+	r.hearDisk(now, r.in.durable)
 	r.release() // what the disk did while the clock stood
-	r.takeState()
-	r.takeWritten(now)
-	r.takeOrdered(now)
 	for i := range r.in.messages {
 		if err := r.core.Step(now, r.in.messages[i]); err != nil {
 			r.log.Warn("a message breaks the protocol", "peer", uint64(r.in.messages[i].From),
@@ -158,6 +160,20 @@ func (r *replica) feed(now raft.Time) error {
 	return nil
 }
 
+// hearDisk takes in what the disk has done: what is durable, unless that is 0,
+// and the snapshots that were loaded or written.
+func (r *replica) hearDisk(now raft.Time, durable uint64) {
+	if durable > 0 {
+		r.core.Persisted(now, durable)
+		r.persisted = durable
+		r.load(durable)
+		r.shown.changed()
+	}
+	r.takeState()
+	r.takeWritten(now)
+	r.takeOrdered(now)
+}
+
 // drain carries out what the core owes, until it owes nothing.
 func (r *replica) drain() error {
 	for r.core.HasReady() {
@@ -167,6 +183,7 @@ func (r *replica) drain() error {
 		}
 		if len(rd.Events) > 0 {
 			r.telemetry.note(rd.Events)
+			r.shown.noted(rd.Events)
 		}
 		r.shown.changed()
 		// The followers first: theirs is the longer way to a majority, and this

@@ -21,6 +21,7 @@ const (
 // showing decides when the lab is shown the node's state.
 type showing struct {
 	last  time.Time // when it was shown last
+	news  bool      // something changed since that is worth a look of its own
 	major bool      // something changed since
 	minor bool      // a timer or a peer's progress changed since
 }
@@ -28,9 +29,20 @@ type showing struct {
 func (s *showing) changed() { s.major = true }
 func (s *showing) touched() { s.minor = true }
 
+// noted takes note of what the core did. Roles, votes and truncations are rare,
+// and there are those who wait for just that moment: they are shown at once.
+func (s *showing) noted(events []raft.Event) {
+	for i := range events {
+		switch events[i].Kind {
+		case raft.EventRole, raft.EventVoteGiven, raft.EventTruncated:
+			s.news = true
+		}
+	}
+}
+
 // due tells whether the state is to be shown in a turn at this time.
 func (s *showing) due(real time.Time) bool {
-	return s.major && real.Sub(s.last) >= changeSpacing || s.minor && real.Sub(s.last) >= touchSpacing
+	return s.news || s.major && real.Sub(s.last) >= changeSpacing || s.minor && real.Sub(s.last) >= touchSpacing
 }
 
 // wake is when a turn is wanted to show the state, if nothing else brings one.

@@ -76,6 +76,22 @@ func (c *Clock) Adjust(rate float64, held bool) Setting {
 	return s
 }
 
+// Advance moves a held clock on to t, if that is later than what it shows, and
+// tells whether it is held. One that runs is left alone.
+func (c *Clock) Advance(t raft.Time) (held bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.setting.Held {
+		return false
+	}
+	if t > c.last {
+		c.setting.At, c.last = t, t
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+	return true
+}
+
 // Setting returns the present setting, with At as of now.
 func (c *Clock) Setting() Setting {
 	c.mu.Lock()

@@ -76,3 +76,37 @@ func TestClockNeverGoesBack(t *testing.T) {
 		}
 	})
 }
+
+// A step moves a held clock, never one that runs, and never back.
+func TestClockAdvancesWhileHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Setting{At: second, Rate: 2})
+		if c.Advance(5 * second) {
+			t.Error("a running clock let itself be moved")
+		}
+		if got := c.Now(); got != second {
+			t.Errorf("it shows %v, want %v", got, second)
+		}
+		c.Adjust(2, true)
+		changed := c.Changed()
+		if !c.Advance(3*second) || c.Now() != 3*second {
+			t.Errorf("moved to %v, want %v", c.Now(), 3*second)
+		}
+		select {
+		case <-changed:
+		default:
+			t.Error("the move woke nobody")
+		}
+		if !c.Advance(2*second) || c.Now() != 3*second {
+			t.Errorf("moved back to %v, want it to stay at %v", c.Now(), 3*second)
+		}
+		if got, want := c.Setting(), (Setting{At: 3 * second, Rate: 2, Held: true}); got != want {
+			t.Errorf("setting %+v, want %+v", got, want)
+		}
+		c.Adjust(2, false)
+		time.Sleep(time.Second)
+		if got := c.Now(); got != 5*second {
+			t.Errorf("a second at rate 2 after it: %v, want %v", got, 5*second)
+		}
+	})
+}

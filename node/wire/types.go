@@ -209,6 +209,8 @@ type Order struct {
 
 	Node    raft.NodeID        `msgpack:"node"`    // OrderTransfer: to whom
 	Members raft.Configuration `msgpack:"members"` // OrderMembers: what the cluster is to become; VotersOld is empty
+
+	Step *Step `msgpack:"step,omitempty"` // OrderStep
 }
 
 // The orders.
@@ -225,6 +227,8 @@ const (
 	// OrderSnapshot takes a snapshot of what is applied, drops the log up to there and
 	// answers when it is on disk.
 	OrderSnapshot = "snapshot"
+	// OrderStep has a node whose clock is held take one thing in.
+	OrderStep = "step"
 )
 
 // Outcome answers an Order.
@@ -238,6 +242,8 @@ type Outcome struct {
 	Pairs      []Pair     `msgpack:"pairs"`
 	Snapshot   raft.Index `msgpack:"snapshot"` // OrderSnapshot: its index
 	Bytes      int64      `msgpack:"bytes"`    // OrderSnapshot: its size
+	// OrderStep: what waits now.
+	Waiting *Waiting `msgpack:"waiting,omitempty"`
 }
 
 // LogEntry is an entry as people read it.
@@ -294,7 +300,7 @@ type State struct {
 	SnapshotTerm  raft.Term           `msgpack:"snapshot_term"`
 	SnapshotBytes int64               `msgpack:"snapshot_bytes"` // the newest snapshot's size
 	Snapshotting  bool                `msgpack:"snapshotting"`   // one is being written
-	Pending       int                 `msgpack:"pending"`        // clients' requests waiting for their entry to commit
+	Pending       int                 `msgpack:"pending"`        // clients' requests waiting for their entry to commit, or for an index to be read at
 	DataBytes     int64               `msgpack:"data_bytes"`     // on disk
 	Dropped       uint64              `msgpack:"dropped"`        // states never sent because a newer one came
 }
