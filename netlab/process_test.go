@@ -141,8 +141,12 @@ func running(pid int) bool {
 	if err != nil {
 		return !errors.Is(err, os.ErrNotExist)
 	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(after, "Z")
+	if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "Z") {
+		return true
+	}
+	// Its last thread closes its sockets, and the first one may be gone before.
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return err == nil && len(threads) > 1
 }
 
 // stopped tells whether all threads of a process stand; where the system has no
