@@ -42,11 +42,12 @@ func Run(ctx context.Context, opts Options) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		// A panic here would leave the terminal raw and the screen in place: end
-		// the program first, tell afterwards.
+		// the program first, tell afterwards. Quit, unlike Kill, waits until nobody
+		// reads the terminal any more.
 		defer func() {
 			if v := recover(); v != nil {
 				panicked = fmt.Errorf("tui: reading the lab panicked: %v\n%s", v, debug.Stack())
-				p.Kill()
+				p.Quit()
 			}
 		}()
 		r := reader{source: opts.Source, store: st, every: lk.frame}
