@@ -16,7 +16,7 @@ type draw struct {
 	seed            uint64
 	weather         string
 	servers, spares int         // members at the start, and servers that may become members
-	config          raft.Config // of all servers; ID and Members are each one's own
+	config          raft.Config // of all servers; ID, Members and Seed are each one's own
 
 	lossPct, dupPct  int
 	delay, diskDelay raft.Duration // the longest
@@ -24,16 +24,20 @@ type draw struct {
 	chaos            raft.Duration
 	steps            int // how many there are at most in the chaos
 
-	faultEvery                     raft.Duration // on average; 0: never
-	aimPct                         int           // of them, those that are for the leader
-	crash, cut, slow, pause, stand bool          // which faults there are; stand: servers stand for election on command
-	operateEvery                   raft.Duration // on average; 0: never
-	change, transfer               bool          // what an operator does
-	snapshotEvery                  int           // entries; 0: never
-	clients                        int
-	thinkTime, patience            raft.Duration // on average
-	readPct                        int
-	leasePct                       int // of reads that do not go through the log
+	faultEvery raft.Duration // on average; 0: never
+	aimPct     int           // of faults, those that are for the leader
+
+	// Which faults there are. stand: servers are told to stand for election.
+	crash, cut, slow, pause, stand bool
+
+	operateEvery     raft.Duration // on average; 0: never
+	change, transfer bool          // what an operator does
+	snapshotEvery    int           // entries; 0: never
+
+	clients             int
+	thinkTime, patience raft.Duration // on average
+	readPct             int
+	leasePct            int // of reads that do not go through the log
 }
 
 // String is all of it in one line, the seed first.
@@ -57,7 +61,7 @@ func drawSchedule(seed uint64, adjust ...func(*draw)) draw {
 		weather: "mixed",
 		servers: oneOf(r, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7),
 		config: raft.Config{
-			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms, Seed: seed,
+			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms,
 			PreVote: coin(r), CheckQuorum: coin(r), IgnoreVotes: coin(r), Transfer: coin(r),
 			TellCommitAfter: oneOf[raft.Duration](r, 0, 2, 15) * ms,
 			MaxInflight:     oneOf(r, 1, 2, 8, 64),

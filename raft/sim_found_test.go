@@ -136,6 +136,34 @@ func TestFoundAnswerToAnEarlierLife(t *testing.T) {
 	c.wantReads(3, "2@2")
 }
 
+// A snapshot is on its way when the follower is removed, and added again. The
+// leader has forgotten how far it was, and begins anew; so must the follower.
+func TestFoundTransferBegunAnew(t *testing.T) {
+	c := withLaggard(t, 5)
+	c.timeout(1)
+	for range 20 {
+		if len(c.at(3).part.data) < 10 {
+			c.deliver()
+		}
+	}
+	if got := len(c.at(3).part.data); got != 10 {
+		t.Fatalf("%d bytes have arrived", got)
+	}
+	c.mustChange(1, byVoters(1, 2))
+	c.drop(to(3))
+	c.settle()
+	c.mustChange(1, raft.Configuration{Voters: ids(1, 2), Learners: ids(3)})
+	c.settle()
+	for range 10 {
+		c.advance(1, 300*ms)
+		c.settle()
+	}
+	c.wantConfig("S1 S2 learners S3", 3)
+	if got, want := c.node(3).Commit(), c.node(1).Commit(); got != want {
+		t.Errorf("S3 has come to entry %d of %d: %+v", got, want, c.node(1).Status().Peers)
+	}
+}
+
 // A server votes for nobody just after it was up again: it may have heard a
 // leader just before it went down, whose lease counts on its silence (§6).
 func TestFoundVoteAfterARestartWithinTheLease(t *testing.T) {

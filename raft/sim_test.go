@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,22 @@ const (
 	ms    = 1_000_000   // of a raft.Duration
 	peace = 60_000 * ms // after the faults, at most
 )
+
+// The simulator: real cores on a network, disks and a clock that are not, one
+// thread, one seed.
+//
+//	sim_test.go           a schedule: what happens when, until all is settled
+//	sim_draw_test.go      what a schedule is drawn with
+//	sim_faults_test.go    what happens to servers and links, and operators
+//	sim_clients_test.go   clients: commands, sessions, reads
+//	sim_machine_test.go   the state machine
+//	sim_history_test.go   what clients were told: is it linearizable?
+//	sim_coverage_test.go  what schedules reach
+//	sim_found_test.go     what it has found
+//	server_test.go        a server around a core, and its disk
+//	check_test.go         Figure 3, checked from outside
+//	sabotage_test.go      servers that break a rule, to test the checks
+//	unsafe_test.go        cores that break a rule, to see what it protects
 
 // TestSim runs clusters through random schedules: messages lost, doubled, late
 // and out of order; servers crashed with what their disks had not synced,
@@ -57,6 +74,24 @@ func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d:\n%v", *simFrom, *simFrom+uint64(count)-1, total)
 	if count >= 300 {
 		total.check(t)
+	}
+}
+
+// TestSimIsDeterministic: a seed says all about a schedule, or there would be no
+// replay. It holds that for the core, too.
+func TestSimIsDeterministic(t *testing.T) {
+	for seed := uint64(1); seed <= 20; seed++ {
+		var lines [2][]string
+		for k := range lines {
+			s := newSim(drawSchedule(seed))
+			s.trace = func(line string) { lines[k] = append(lines[k], line) }
+			if err := s.run(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(lines[0], lines[1]) {
+			t.Errorf("seed %d: two runs of the same schedule differ", seed)
+		}
 	}
 }
 
@@ -261,6 +296,7 @@ func (s *sim) start(srv *simServer) {
 	if s.sabotage != nil && s.sabotage.start != nil {
 		s.sabotage.start(srv.server)
 	}
+	srv.cfg.Seed = s.rand.Uint64()
 	if err := srv.start(s.now); err != nil {
 		s.fail(err)
 		return

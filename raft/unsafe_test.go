@@ -185,7 +185,7 @@ func calm(n int, unsafe raft.Unsafe) *sim {
 	return newSim(draw{
 		seed: 1, weather: "calm", servers: n, steps: math.MaxInt,
 		config: raft.Config{
-			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms, Seed: 1,
+			Heartbeat: 20 * ms, ElectionMin: 60 * ms, ElectionMax: 120 * ms,
 			PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true, Unsafe: unsafe,
 		},
 		delay: 2 * ms, diskDelay: 1 * ms,
