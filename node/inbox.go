@@ -40,6 +40,8 @@ type batch struct {
 type order struct {
 	id uint64
 	wire.Order
+	done   bool // what it takes beside the loop is done,
+	failed error
 }
 
 func newInbox() *inbox {

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 
 	"github.com/raftlab/raftlab/node/wal"
+	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -16,6 +18,7 @@ const (
 	EnvDir   = "RAFTLAB_NODE_DIR"
 	EnvLab   = "RAFTLAB_LAB_ADDR"
 	EnvToken = "RAFTLAB_LAB_TOKEN"
+	EnvDisk  = "RAFTLAB_NODE_DISK" // a [wire.Disk] as JSON, when something is wrong with it
 )
 
 // Options say who the node is and where its lab is found.
@@ -31,7 +34,8 @@ type Options struct {
 	// the system when load has passed.
 	Alone bool
 
-	openFile wal.OpenFile // the disk; nil is the real one
+	Disk     wire.Disk    // what is wrong with the disk
+	openFile wal.OpenFile // what the disk is made of; nil is the real one
 }
 
 // FromEnv reads the Options of a node process from its environment. The error
@@ -53,6 +57,11 @@ func FromEnv() (Options, error) {
 		return Options{}, &EnvError{Name: EnvID, Reason: fmt.Sprintf("is %q, not a node's number", os.Getenv(EnvID))}
 	}
 	o.ID = raft.NodeID(id)
+	if s := os.Getenv(EnvDisk); s != "" {
+		if err := json.Unmarshal([]byte(s), &o.Disk); err != nil || !o.Disk.Valid() {
+			return Options{}, &EnvError{Name: EnvDisk, Reason: fmt.Sprintf("is %q, and no disk", s)}
+		}
+	}
 	return o, nil
 }
 

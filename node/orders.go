@@ -33,6 +33,10 @@ func (r *replica) obey(now raft.Time, o *order, held bool) {
 		err = r.refusal(r.core.ChangeMembers(now, o.Members))
 	case wire.OrderTransfer:
 		err = r.refusal(r.core.TransferLeadership(now, o.Node))
+	case wire.OrderDisk:
+		if err = r.orderDisk(o); errors.Is(err, errLater) {
+			return
+		}
 	case wire.OrderSnapshot:
 		if err = r.orderSnapshot(now, o.id, held); err == nil {
 			return

@@ -25,6 +25,7 @@ type replica struct {
 
 	clock     *clock.Clock
 	wal       *wal.WAL
+	disk      *disk
 	inbox     *inbox
 	lab       *labConn
 	telemetry *telemetry

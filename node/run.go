@@ -50,7 +50,9 @@ func Run(ctx context.Context, o Options) (result error) {
 		return err
 	}
 	defer lab.conn.Close()
-	log, recovered, openErr := wal.Open(o.Dir, wal.Options{OnDurable: r.synced, OpenFile: o.openFile})
+	r.disk = newDisk(o.openFile, o.Disk, r.inbox.poke)
+	defer context.AfterFunc(ctx, r.disk.release)()
+	log, recovered, openErr := wal.Open(o.Dir, wal.Options{OnDurable: r.synced, OpenFile: r.disk.openFile})
 	register := wire.Register{
 		Node: o.ID, Pid: os.Getpid(), Notes: recovered.Notes,
 		RaftAddr: raftLn.Addr().String(), ClientAddr: clientLn.Addr().String(),
@@ -64,6 +66,7 @@ func Run(ctx context.Context, o Options) (result error) {
 	}
 	r.wal, r.lab = log, lab
 	defer func() {
+		r.disk.release()
 		if err := log.Close(); err != nil && result == nil {
 			result = &DiskError{Node: o.ID, Dir: o.Dir, Op: "close", Err: err}
 		}
@@ -86,6 +89,7 @@ func Run(ctx context.Context, o Options) (result error) {
 func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 	r.token = c.Token
 	r.clock = clock.New(c.Clock)
+	r.disk.follow(r.clock)
 	r.peers = make(map[raft.NodeID]*peer)
 	r.book = make(map[raft.NodeID]string)
 	r.heartbeat, r.electionMax = c.Heartbeat, c.ElectionMax
@@ -155,6 +159,7 @@ func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener, book
 
 	r.shown.changed() // what it starts as
 	err := r.run(ctx)
+	r.disk.release() // what runs beside may wait for it
 	if err != nil {
 		r.telemetry.end(err.Error())
 	} else if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {

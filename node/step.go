@@ -127,16 +127,19 @@ func (r *replica) workOn(now raft.Time) (rests bool, err error) {
 	if r.store != nil {
 		r.store.Settle(settleStep)
 	}
-	return r.persisted == r.lastSync && r.snapshots.writing == nil && r.loading == nil, nil
+	// A slow disk is done when the clock has come so far, which is another step.
+	log, other, _ := r.disk.stalled(now)
+	return (r.persisted == r.lastSync || log) && (r.snapshots.writing == nil || other || log) && r.loading == nil, nil
 }
 
 // diskIdle tells whether the disk has done all it was given, whether or not
 // the core has heard of it.
 func (r *replica) diskIdle() bool {
-	if max(r.persisted, r.inbox.durable()) < r.lastSync {
+	log, other, _ := r.disk.stalled(r.clock.Now())
+	if max(r.persisted, r.inbox.durable()) < r.lastSync && !log {
 		return false
 	}
-	if w := r.snapshots.writing; w != nil && len(w.done) == 0 {
+	if w := r.snapshots.writing; w != nil && len(w.done) == 0 && !other && !log {
 		return false
 	}
 	return r.loading == nil || r.loading.cancel == nil || len(r.loading.done) > 0
@@ -147,6 +150,9 @@ func (r *replica) waiting() *wire.Waiting {
 	w := &wire.Waiting{At: r.clock.Now(), Fruitless: r.steps.fruitless}
 	w.Due, w.Timer = r.core.Due()
 	w.Disk = r.inbox.durable() > r.persisted || r.gate.ready() ||
+	if _, _, due := r.disk.stalled(w.At); due < w.Due {
+		w.Due, w.Sync = due, true
+	}
 		r.snapshots.writing != nil && len(r.snapshots.writing.done) > 0 ||
 		r.loading != nil && len(r.loading.done) > 0
 	r.inbox.describe(w)

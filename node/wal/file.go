@@ -20,6 +20,9 @@ type File interface {
 // OpenFile opens a segment with the flags of [os.OpenFile].
 type OpenFile func(path string, flag int) (File, error)
 
+// OpenOnDisk is the disk as it is.
+func OpenOnDisk(path string, flag int) (File, error) { return openFile(path, flag) }
+
 func openFile(path string, flag int) (File, error) {
 	f, err := os.OpenFile(path, flag, 0o644)
 	if err != nil {

@@ -35,6 +35,7 @@ type Waiting struct {
 	At    raft.Time  `msgpack:"at"`  // of the node's clock
 	Due   raft.Time  `msgpack:"due"` // its next deadline, raft.Never when it has none
 	Timer raft.Timer `msgpack:"timer"`
+	Sync  bool       `msgpack:"sync,omitempty"` // it is not a timer's, but when a slow disk has done a sync
 
 	Disk     bool            `msgpack:"disk"` // the disk has done what the node has not heard of
 	Messages int             `msgpack:"messages"`

@@ -211,6 +211,7 @@ type Order struct {
 	Members raft.Configuration `msgpack:"members"` // OrderMembers: what the cluster is to become; VotersOld is empty
 
 	Step *Step `msgpack:"step,omitempty"` // OrderStep
+	Disk *Disk `msgpack:"disk,omitempty"` // OrderDisk: what the disk is to be like
 }
 
 // The orders.
@@ -229,6 +230,8 @@ const (
 	OrderSnapshot = "snapshot"
 	// OrderStep has a node whose clock is held take one thing in.
 	OrderStep = "step"
+	// OrderDisk makes the node's disk one that fails, or one that does not.
+	OrderDisk = "disk"
 )
 
 // Outcome answers an Order.
