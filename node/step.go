@@ -149,10 +149,10 @@ func (r *replica) diskIdle() bool {
 func (r *replica) waiting() *wire.Waiting {
 	w := &wire.Waiting{At: r.clock.Now(), Fruitless: r.steps.fruitless}
 	w.Due, w.Timer = r.core.Due()
-	w.Disk = r.inbox.durable() > r.persisted || r.gate.ready() ||
 	if _, _, due := r.disk.stalled(w.At); due < w.Due {
 		w.Due, w.Sync = due, true
 	}
+	w.Disk = r.inbox.durable() > r.persisted || r.gate.ready() ||
 		r.snapshots.writing != nil && len(r.snapshots.writing.done) > 0 ||
 		r.loading != nil && len(r.loading.done) > 0
 	r.inbox.describe(w)
