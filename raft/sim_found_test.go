@@ -164,6 +164,32 @@ func TestFoundTransferBegunAnew(t *testing.T) {
 	}
 }
 
+// A snapshot is complete, and before the server gets to it the first chunk of
+// the next one is there: which has to come again, or it would be written over
+// the one that is to be installed.
+func TestFoundNextSnapshotWaitsForTheLast(t *testing.T) {
+	c := newCluster(t, 3).start()
+	n := c.node(3)
+	next := chunkTo3(0, "next", true)
+	next.Body.(*raft.InstallSnapshot).Meta.Index = 9
+	for _, m := range []raft.Message{chunkTo3(0, "last", true), next} {
+		if err := n.Step(0, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := n.Ready()
+	if len(r.Chunks) != 1 || string(r.Chunks[0].Data) != "last" || r.Install == nil || r.Install.Meta.Index != 5 {
+		t.Errorf("chunks %v are to be written and %v to be installed", r.Chunks, r.Install)
+	}
+	n.Persisted(0, r.Sync)
+	if err := n.Step(0, next); err != nil {
+		t.Fatal(err)
+	}
+	if r := n.Ready(); len(r.Chunks) != 1 || r.Install == nil || r.Install.Meta.Index != 9 {
+		t.Errorf("when it comes again, chunks %v are to be written and %v to be installed", r.Chunks, r.Install)
+	}
+}
+
 // A server votes for nobody just after it was up again: it may have heard a
 // leader just before it went down, whose lease counts on its silence (§6).
 func TestFoundVoteAfterARestartWithinTheLease(t *testing.T) {

@@ -61,6 +61,9 @@ func TestSim(t *testing.T) {
 		if err := s.run(); err != nil {
 			t.Fatal(err)
 		}
+		if !s.history.linearizable() {
+			t.Fatal(errPorcupine)
+		}
 		return
 	}
 	count := *simSchedules
@@ -109,10 +112,11 @@ func runSchedules(from uint64, count int) (total coverage, failed error) {
 		workers.Go(func() {
 			var own coverage
 			for k := int(next.Add(1)) - 1; k < count; k = int(next.Add(1)) - 1 {
-				s := newSim(drawSchedule(from + uint64(k)))
+				seed := from + uint64(k)
+				s := newSim(drawSchedule(seed))
 				err := s.run()
-				if err == nil && k%porcupineEvery == 0 && !s.history.linearizable() {
-					err = fmt.Errorf("%w: porcupine says so, the log does not", errLinearizability)
+				if err == nil && seed%porcupineEvery == 0 && !s.history.linearizable() {
+					err = errPorcupine
 				}
 				if err != nil {
 					next.Store(int64(count))
@@ -136,6 +140,8 @@ func runSchedules(from uint64, count int) (total coverage, failed error) {
 
 // porcupineEvery: of so many schedules, porcupine looks at the history of one.
 const porcupineEvery = 50
+
+var errPorcupine = fmt.Errorf("%w: porcupine finds no order, though the log has one", errLinearizability)
 
 // sim is one schedule: everything that is to happen, in the order of its time.
 type sim struct {
@@ -163,7 +169,7 @@ type simServer struct {
 	*server
 	pausedUntil raft.Time
 	tickAt      raft.Time
-	readyAt     raft.Time // when a postponed Ready is taken, 0 when none is
+	postponed   bool // its Ready is taken later
 	syncing     bool
 	saving      bool      // it writes a snapshot of its own
 	out         bool      // it is no member any more and was ended
@@ -302,7 +308,8 @@ func (s *sim) start(srv *simServer) {
 		return
 	}
 	s.say("%v starts with %v, snapshot %d, entries %d to %d", srv.id, srv.disk.state, srv.disk.newest().meta.Index, srv.disk.base+1, srv.disk.last())
-	srv.tickAt, srv.readyAt, srv.syncing, srv.saving, srv.out, srv.pausedUntil = raft.Never, 0, false, false, false, 0
+	srv.tickAt, srv.pausedUntil = raft.Never, 0
+	srv.postponed, srv.syncing, srv.saving, srv.out = false, false, false, false
 	srv.commands, srv.behind = nil, nil
 	clear(srv.reads)
 	srv.role, srv.arriving = raft.Follower, false
@@ -313,10 +320,10 @@ func (s *sim) start(srv *simServer) {
 func (s *sim) input(srv *simServer) {
 	s.stats.count[stepTaken]++
 	s.check.stepped(srv.server)
-	if srv.node.HasReady() && srv.readyAt == 0 {
+	if srv.node.HasReady() && !srv.postponed {
 		if !s.healed && s.rand.IntN(100) < s.draw.lazyPct {
-			srv.readyAt = s.now
-			s.afterOn(srv, 5*ms, func() { srv.readyAt = 0; s.ready(srv) })
+			srv.postponed = true
+			s.afterOn(srv, 5*ms, func() { srv.postponed = false; s.ready(srv) })
 		} else {
 			s.ready(srv)
 		}
