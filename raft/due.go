@@ -67,3 +67,28 @@ func (n *Node) Due() (Time, Timer) {
 	}
 	return at, TimerRead
 }
+
+// TickOne does what [Node.Due] says, when its time has come, and nothing else
+// that is due. [Node.Tick] does all of it.
+func (n *Node) TickOne(now Time) {
+	at, timer := n.Due()
+	if n.advance(now); n.now < at {
+		return
+	}
+	switch timer {
+	case TimerTransfer:
+		n.endTransfer()
+	case TimerQuorum:
+		n.hearsQuorum()
+	case TimerHeartbeat:
+		n.heartbeat()
+	case TimerElection:
+		n.electionTimeout(Event{})
+	case TimerTell:
+		n.tellAt, n.telling = Never, true
+	case TimerRetry:
+		n.askSilentVoters()
+	case TimerRead:
+		n.askLeader()
+	}
+}

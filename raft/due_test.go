@@ -36,14 +36,14 @@ func TestDueSaysWhatFor(t *testing.T) {
 			m := c.at(1)
 			for range 20 {
 				at, timer := m.node.Due()
-				if at != m.node.Deadline() || at <= m.now {
+				if at != m.node.Deadline() || at < m.now {
 					t.Fatalf("%v is due at %d: it is %d, the deadline %d", timer, at, m.now, m.node.Deadline())
 				}
 				if timer == tt.want {
 					return
 				}
 				m.now = at
-				m.node.Tick(m.now)
+				m.node.TickOne(m.now)
 				c.process(m)
 				c.settle()
 			}
@@ -54,4 +54,38 @@ func TestDueSaysWhatFor(t *testing.T) {
 	if at, timer := c.node(1).Due(); at != raft.Never || timer.String() != "none" {
 		t.Errorf("a server that waits to join a cluster: %v is due at %d", timer, at)
 	}
+}
+
+// TickOne does one thing of two that are due at the same time, and nothing
+// before its time.
+func TestTickOneDoesOneThing(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *raft.Config) {
+		cfg.Heartbeat, cfg.ElectionMin, cfg.ElectionMax, cfg.CheckQuorum = 50*ms, 100*ms, 200*ms, true
+	}).start()
+	c.elect(1)
+	m := c.at(1)
+	var did []raft.Timer
+	for m.now < 500*ms {
+		at, timer := m.node.Due()
+		if at > m.now {
+			m.node.TickOne(at - 1)
+			if again, same := m.node.Due(); again != at || same != timer || m.node.HasReady() {
+				t.Fatalf("%v of %d is done before its time", timer, at)
+			}
+		}
+		m.now = at
+		m.node.TickOne(at)
+		c.process(m)
+		if beats := len(c.net) > 0; beats != (timer == raft.TimerHeartbeat) {
+			t.Fatalf("%v at %d sends %v", timer, at, c.net)
+		}
+		did = append(did, timer)
+		c.settle()
+	}
+	for i := 1; i < len(did); i++ {
+		if did[i-1] == raft.TimerQuorum && did[i] == raft.TimerHeartbeat {
+			return
+		}
+	}
+	t.Errorf("the look for a quorum and the heartbeat never meet: %v", did)
 }
