@@ -78,9 +78,14 @@ func (n *Node) handleInstallSnapshot(m *Message, s *InstallSnapshot) {
 		return
 	}
 	r := &n.receiving
-	if r.from != m.From || r.term != m.Term || r.meta.Index != s.Meta.Index || r.meta.Term != s.Meta.Term {
+	// A first chunk that comes when more is here already means that the leader has
+	// begun anew: it had forgotten this node, which was no member for a while.
+	anew := s.Offset == 0 && r.next > int64(len(s.Data))
+	if anew || r.from != m.From || r.term != m.Term || r.meta.Index != s.Meta.Index || r.meta.Term != s.Meta.Term {
 		*r = receipt{}
-		if s.Offset == 0 { // 2. Create a new snapshot file with the first chunk.
+		// 2. Create a new snapshot file with the first chunk, but not before the last
+		// one, if it is complete, is handed out.
+		if s.Offset == 0 && n.out.install == nil {
 			*r = receipt{from: m.From, term: m.Term, meta: s.Meta}
 			n.event(Event{Kind: EventSnapshotReceived, Peer: m.From, Index: s.Meta.Index, LogTerm: s.Meta.Term})
 		}
@@ -108,9 +113,8 @@ func (n *Node) handleInstallSnapshot(m *Message, s *InstallSnapshot) {
 func (n *Node) installSnapshot(leader NodeID, meta SnapshotMeta) {
 	n.receiving = receipt{}
 	// 6. If the log has an entry of the snapshot's last index and term, what
-	// follows it stays. 7. Else all of the log goes. While an earlier snapshot that
-	// took the whole log is on its way to the disk, this one does so too.
-	keep := n.log.matches(meta.Index, meta.Term) && (n.out.install == nil || n.out.install.KeepLog)
+	// follows it stays. 7. Else all of the log goes.
+	keep := n.log.matches(meta.Index, meta.Term)
 	if !keep {
 		n.out.truncated(n.log.commit + 1)
 	}
