@@ -164,6 +164,32 @@ func TestFoundTransferBegunAnew(t *testing.T) {
 	}
 }
 
+// A late answer sends the leader back to a chunk that the follower has. The
+// follower's next answer leads it forward again, farther than that chunk.
+func TestFoundLateAnswerAboutAChunk(t *testing.T) {
+	c := withLaggard(t, 5)
+	c.timeout(1)
+	for range 20 {
+		if len(c.at(3).part.data) < 10 {
+			c.deliver()
+		}
+	}
+	c.deliver(to(1)) // which sends the third chunk
+	late := &raft.InstallSnapshotReply{Index: c.node(1).Status().Snapshot.Index, Offset: 10, Next: 5}
+	c.ask(raft.Message{From: 3, To: 1, Term: 1, Body: late})
+	if got := c.node(1).Status().Peers[1].SnapshotOffset; got != 5 {
+		t.Fatalf("the leader takes it that %d bytes have arrived", got)
+	}
+	c.settle()
+	for range 10 {
+		c.advance(1, 300*ms)
+		c.settle()
+	}
+	if got, want := c.node(3).Commit(), c.node(1).Commit(); got != want {
+		t.Errorf("S3 has come to entry %d of %d: %+v", got, want, c.node(1).Status().Peers)
+	}
+}
+
 // A snapshot is complete, and before the server gets to it the first chunk of
 // the next one is there: which has to come again, or it would be written over
 // the one that is to be installed.
