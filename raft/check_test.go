@@ -210,6 +210,10 @@ func (c *checker) born(s *server) {
 // configuration, or of an older one that may still count (§6, thesis §4.2.2).
 func (c *checker) stands(s *server) {
 	v := &c.views[s.id]
+	last := s.node.LastIndex()
+	if term, _ := s.node.TermOf(last); !v.endsAt(last, term) {
+		return // it has not shown all of its log yet
+	}
 	for k := len(v.configs) - 1; k >= 0; k-- {
 		if v.configs[k].Voter(s.id) {
 			return
@@ -405,6 +409,12 @@ func (v *view) termOf(i raft.Index) (raft.Term, bool) {
 		return 0, false
 	}
 	return v.log[i-v.base-1].Term, true
+}
+
+// endsAt reports whether the log that was shown is all of one that ends there.
+func (v *view) endsAt(last raft.Index, term raft.Term) bool {
+	own, ok := v.termOf(last)
+	return ok && own == term && last == v.base+raft.Index(len(v.log))
 }
 
 // config is the newest configuration in the log, committed or not (§6).

@@ -175,8 +175,7 @@ func TestFoundLateAnswerAboutAChunk(t *testing.T) {
 		}
 	}
 	c.deliver(to(1)) // which sends the third chunk
-	late := &raft.InstallSnapshotReply{Index: c.node(1).Status().Snapshot.Index, Offset: 10, Next: 5}
-	c.ask(raft.Message{From: 3, To: 1, Term: 1, Body: late})
+	c.deliverOne(raft.Message{From: 3, To: 1, Term: 1, Body: &raft.InstallSnapshotReply{Index: 4, Offset: 10, Next: 5}})
 	if got := c.node(1).Status().Peers[1].SnapshotOffset; got != 5 {
 		t.Fatalf("the leader takes it that %d bytes have arrived", got)
 	}
