@@ -35,7 +35,7 @@ type transmit struct {
 	meta   SnapshotMeta
 	offset int64 // all before it has arrived
 	asked  bool  // the chunk at offset is under way
-	size   int   // of that chunk
+	sent   int64 // so much of it has left, at least once
 	at     Time  // when it left
 }
 

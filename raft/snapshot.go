@@ -145,7 +145,8 @@ func (n *Node) sendChunk(p *peer) {
 		n.stop(&StorageError{Snapshot: p.snap.meta.Index, Err: err})
 		return
 	}
-	p.snap.asked, p.snap.size, p.snap.at = true, len(data), n.now
+	p.snap.asked, p.snap.at = true, n.now
+	p.snap.sent = max(p.snap.sent, p.snap.offset+int64(len(data)))
 	p.beat = false
 	n.send(Message{From: n.cfg.ID, To: p.id, Term: n.hard.Term, Body: &InstallSnapshot{
 		Meta: p.snap.meta, Offset: p.snap.offset, Data: data, Done: done, Round: n.reads.round,
@@ -165,7 +166,7 @@ func (n *Node) handleInstallSnapshotReply(m *Message, r *InstallSnapshotReply) {
 		p.probe(index + 1)
 		n.event(Event{Kind: EventSnapshotDone, Peer: p.id, Index: index})
 		n.progressed(p)
-	case p.snap.asked && r.Offset == p.snap.offset && r.Next <= r.Offset+int64(p.snap.size):
+	case p.snap.asked && r.Offset == p.snap.offset && r.Next <= p.snap.sent:
 		p.snap.offset, p.snap.asked = r.Next, false
 	}
 }
