@@ -410,6 +410,9 @@ func (l *lab) report(c *control, r *wire.Report) {
 		}
 		l.addEvent(e)
 	}
+	for _, d := range r.Damaged {
+		l.addEvent(damagedEvent(m.id, d, now))
+	}
 	if r.State != nil {
 		m.fold(r)
 		if !m.up {
