@@ -31,8 +31,10 @@ type Verdict struct {
 	Due raft.Time
 	// Fault is the id of what dropped or held it; 0 for the wall.
 	Fault uint64
-	// Hold: it waits, whatever its due time, until somebody lets it go.
-	Hold bool
+	// Hold: it waits, whatever its due time, until somebody lets it go, or until
+	// HoldEnd, when that is not 0.
+	Hold    bool
+	HoldEnd raft.Time
 	// Free: it keeps no order. Frames before it and behind it may pass it and be passed by it.
 	Free bool
 	// Copies are how many more times it arrives, each After behind the one
@@ -112,6 +114,10 @@ func (l *Link) SetRules(r Rules) {
 	})
 }
 
+// Restart tells that the link's connection is another one: what comes need not
+// come behind what was under way.
+func (l *Link) Restart() { l.lastDue = 0 }
+
 // call is one fault's look at one frame.
 type call struct {
 	seed uint64
@@ -174,24 +180,36 @@ func (l *Link) judge(seed uint64, f *Frame, v *Verdict) {
 // JudgeArrival decides again, at the moment a frame would arrive: what stands
 // across the link by then stops what is still under way. Chance and counts have
 // had their say when the frame entered. Of a verdict only Drop and Fault are set.
+// It counts nothing; CountStopped does, for who carries it out.
 func (l *Link) JudgeArrival(now raft.Time, f *Frame) (v Verdict) {
 	if l.rules.Wall {
 		v.Drop = DroppedAtWall
 		return v
 	}
-	c := call{f: f, v: &v}
 	for i := range l.steps {
-		c.s = &l.steps[i]
-		if rank[c.s.fault.Effect.kind()] > rank[drawBlackhole] {
+		s := &l.steps[i]
+		if rank[s.fault.Effect.kind()] > rank[drawBlackhole] {
 			break // the steps are in that order
 		}
-		if m := &c.s.fault.Match; m.uncounted(f) && m.lasts(now) {
-			c.s.hits.Matched++
-			c.s.fault.Effect.judge(&c)
-			return v
+		if m := &s.fault.Match; m.uncounted(f) && m.lasts(now) {
+			v.Drop, v.Fault = DroppedByCut, s.fault.ID
+			if Is[Blackhole](s.fault) {
+				v.Drop = DroppedInBlackhole
+			}
+			break
 		}
 	}
 	return v
+}
+
+// CountStopped counts a frame that JudgeArrival had a fault stop.
+func (l *Link) CountStopped(fault uint64) {
+	for i := range l.steps {
+		if s := &l.steps[i]; fault != 0 && s.fault.ID == fault {
+			s.hits.Matched++
+			s.hits.Acted++
+		}
+	}
 }
 
 // Open tells whether no fault and no wall can stop a frame at its arrival.

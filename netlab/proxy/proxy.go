@@ -46,6 +46,7 @@ type Proxy struct {
 
 	schedule *schedule
 	frames   frameLog
+	tape     tape
 	ids      atomic.Uint64 // of frames, the last one given
 
 	listener     net.Listener
@@ -238,7 +239,8 @@ func (p *Proxy) NodeGone(id raft.NodeID) error {
 }
 
 // SetRules sets the faults of one directed link, from the next frame on.
-// Frames under way keep their due time, but a wall or a cut stops them.
+// Frames under way keep their due time, but a wall or a cut stops them, and what
+// a fault held goes on once that is no more.
 func (p *Proxy) SetRules(from, to raft.NodeID, r link.Rules) error {
 	l, err := p.lane(from, to)
 	if err != nil {
