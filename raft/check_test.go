@@ -22,7 +22,8 @@ type checker struct {
 	newest    raft.Term   // of leaders
 	entries   [][]entryAt // by index-1
 	commits   []commit    // by index-1
-	changes   []configAt  // the configurations among them, ascending
+	applied   raft.Index  // so many of them, by somebody
+	changes   []configAt  // the configurations among those applied, ascending
 	votes     map[ballotID]raft.NodeID
 	err       error
 
@@ -206,6 +207,14 @@ func (c *checker) born(s *server) {
 	}
 }
 
+// configuration is the newest one that is applied.
+func (c *checker) configuration() raft.Configuration {
+	if n := len(c.changes); n > 0 {
+		return c.changes[n-1].Configuration
+	}
+	return c.bootstrap
+}
+
 // stands looks at a candidate or precandidate: it is a voter of its newest
 // configuration, or of an older one that may still count (§6, thesis §4.2.2).
 func (c *checker) stands(s *server) {
@@ -338,7 +347,7 @@ func (c *checker) apply(s *server, e applied) {
 	case known.applied && known.digest != e.digest:
 		c.fail(errStateMachineSafety, "%v has another state than others after entry %d", s.id, i)
 	case !known.applied:
-		known.applied, known.digest = true, e.digest
+		known.applied, known.digest, c.applied = true, e.digest, i
 		if e.Kind == raft.EntryConfig {
 			c.changes = append(c.changes, configOf(e.Entry))
 		}

@@ -208,28 +208,32 @@ func (s *sim) transfer(leader *simServer) {
 	}
 }
 
-// retire ends srv if it is a member no more.
+// retire ends srv if it is a member no more: the newest configuration that is
+// applied has it not, nor has one that may yet be.
 func (s *sim) retire(srv *simServer) {
-	leader := s.leader()
-	if leader == nil || srv.node == nil {
+	if srv.node == nil || s.check.configuration().Has(srv.id) {
 		return
 	}
-	if st := leader.node.Status(); st.ConfigIndex <= st.Commit && !st.Config.Has(srv.id) {
-		s.say("end %v, which is out of %v", srv.id, st.Config)
-		srv.server.crash(len(srv.writes), 0)
-		srv.out = true
+	for _, other := range s.servers {
+		if other.node == nil {
+			continue
+		}
+		if st := other.node.Status(); st.ConfigIndex > s.check.applied && st.Config.Has(srv.id) {
+			return
+		}
 	}
+	s.say("end %v, which is out of %v", srv.id, s.check.configuration())
+	srv.server.crash(len(srv.writes), 0)
+	srv.out = true
 }
 
 // tidy keeps the house in peace: members run, and who is none any more and does
 // not know it is ended. Without PreVote and the rule to ignore it, it would
 // disturb the others for ever (§6, thesis §4.2.3).
 func (s *sim) tidy() {
-	leader := s.leader()
 	for _, srv := range s.servers {
 		switch {
-		case leader == nil:
-		case srv.node == nil && leader.node.Status().Config.Has(srv.id):
+		case srv.node == nil && s.check.configuration().Has(srv.id):
 			s.start(srv)
 		case !s.draw.config.PreVote && !s.draw.config.IgnoreVotes:
 			s.retire(srv)
