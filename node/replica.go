@@ -121,7 +121,7 @@ func (r *replica) turn() error {
 		}
 	}
 	if len(r.steps.orders) > 0 {
-		if err := r.step(held); err != nil {
+		if err := r.step(); err != nil {
 			return err
 		}
 		now = r.clock.Now()
