@@ -72,6 +72,28 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// Pass says what Judge does.
+func TestPlainLinks(t *testing.T) {
+	for _, wall := range []Wall{false, true} {
+		a, b := linkOf(Rules{Wall: wall}), linkOf(Rules{Wall: wall})
+		a.lastDue, b.lastDue = 5, 5
+		if !a.Plain() {
+			t.Error("a link without a fault is not plain")
+		}
+		for n, left := range []raft.Time{3, 7, 7, 9} {
+			f := frame(uint64(n)+1, left)
+			want := a.Judge(1, &f)
+			due, why := b.Pass(left)
+			if got := (Verdict{Due: due, Drop: why}); got != want {
+				t.Errorf("wall %v, at %d: Pass says %+v, Judge %+v", wall, left, got, want)
+			}
+		}
+	}
+	if linkOf(with(Loss{})).Plain() {
+		t.Error("a link with a fault is plain")
+	}
+}
+
 func TestJudgeArrival(t *testing.T) {
 	beat, vote := frame(1, 0), frame(2, 0)
 	vote.Kind = wire.KindVote
@@ -498,6 +520,12 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			l := linkOf(bb.rules)
+			if l.Plain() {
+				for left := raft.Time(0); b.Loop(); left++ {
+					l.Pass(left)
+				}
+				return
+			}
 			f := frame(0, 0)
 			for b.Loop() {
 				f.Number++

@@ -226,20 +226,22 @@ func (l *lane) judge(j *judging) {
 	clock := p.clock.Setting()
 	now, straight := clock.At, j.rests && !clock.Held
 	plain := l.link.Plain()
+	var v link.Verdict
 	offset := 0
 	for i := range frames {
 		f := &frames[i]
 		l.number++
 		f.ID, f.Number, f.Left = first+uint64(i), l.number, now
-		enters := link.Frame{From: f.From, To: f.To, Number: f.Number, Bytes: f.Bytes, Left: now}
-		if !plain {
-			enters = linkFrame(f)
+		if plain {
+			v.Due, v.Drop = l.link.Pass(now)
+		} else {
+			lf := linkFrame(f)
+			v = l.link.Judge(p.seed, &lf)
+			if j.reset {
+				v = link.Verdict{Drop: link.DroppedByReset, Due: v.Due}
+			}
+			j.reset = j.reset || v.Reset
 		}
-		v := l.link.Judge(p.seed, &enters)
-		if j.reset {
-			v = link.Verdict{Drop: link.DroppedByReset, Due: v.Due}
-		}
-		j.reset = j.reset || v.Reset
 		f.Due, f.Fault = v.Due, v.Fault
 		raw := j.raw[offset : offset+f.Bytes]
 		offset += f.Bytes
