@@ -61,6 +61,7 @@ type membersJSON struct {
 	Lab     string              `json:"lab"`
 	Term    uint64              `json:"term"`
 	Leader  int                 `json:"leader"`
+	Unsafe  []string            `json:"unsafe"` // rules that are switched off
 	Config  netlab.ConfigStatus `json:"config"`
 	Index   uint64              `json:"index"` // the entry the tallies are of; 0 without a leader
 	Tallies []tally             `json:"tallies"`
@@ -97,7 +98,7 @@ func majority(n int) int { return n/2 + 1 }
 // membersOf takes from the status what it says of the members.
 func membersOf(s *netlab.Status) membersJSON {
 	m := membersJSON{
-		Schema: "raftlab.members/1", Lab: s.Lab, Term: s.Term, Leader: s.Leader, Config: s.Config,
+		Schema: "raftlab.members/1", Lab: s.Lab, Term: s.Term, Leader: s.Leader, Unsafe: slices.Concat([]string{}, s.Unsafe), Config: s.Config,
 		Tallies: []tally{}, Nodes: []memberJSON{},
 	}
 	peers := make(map[int]netlab.PeerStatus)
@@ -180,6 +181,9 @@ func membersTable(w io.Writer, s *netlab.Status, m membersJSON, st style) error 
 		leader = st.alarm("NO LEADER")
 	}
 	fmt.Fprintf(&b, "%s  term %d  %s  %s\n\n", st.bold("lab "+m.Lab), m.Term, leader, configState(m.Config))
+	if lines := unsafeLines(s, st); len(lines) > 0 {
+		b.WriteString(strings.Join(lines, "\n") + "\n\n")
+	}
 	if err := tallyTable(&b, m); err != nil {
 		return err
 	}

@@ -139,7 +139,8 @@ func (l *lab) underWay(now *ConfigStatus) error {
 		return Errorf(ExitConflict, "a change of the configuration is under way, it is joint (%s): one at a time (§6)", now.String()).
 			WithHint(`"raftlab wait 'not config.joint'" waits for its end`)
 	case now.Target != nil:
-		return Errorf(ExitConflict, "a change of the configuration is under way, its new nodes are brought up to date before %s vote: one at a time (§6)", names(now.Target.Voters)).
+		fresh := without(now.Target.Voters, now.Voters)
+		return Errorf(ExitConflict, "a change of the configuration is under way, %s %s brought up to date before the voters are %s: one at a time (§6)", names(fresh), is(fresh), names(now.Target.Voters)).
 			WithHint("raftlab members shows how it goes")
 	}
 	return nil
@@ -183,8 +184,15 @@ func (c *change) warn() {
 		return
 	}
 	t := next.tallies(runs)[0]
-	text := fmt.Sprintf("of the voters to come, %s, only %d run and %d are needed: the joint configuration waits for their majority, too (§6), so nothing can commit until more of them do",
-		names(next.Voters), t.have, t.need())
+	run, are := "run", "are"
+	if t.have == 1 {
+		run = "runs"
+	}
+	if t.need() == 1 {
+		are = "is"
+	}
+	text := fmt.Sprintf("of the voters to come, %s, only %d %s and %d %s needed: the joint configuration waits for their majority, too (§6), so nothing can commit until more of them do",
+		names(next.Voters), t.have, run, t.need(), are)
 	c.notes = append(c.notes, text)
 	l.event(Event{Kind: EventConfig, Text: "a change without a majority begins: " + text, Line: c.op.Line})
 }
@@ -463,6 +471,14 @@ func (c *change) late(now *ConfigStatus) error {
 		WithHint("raftlab members shows how it goes on")
 }
 
+// is is the verb for so many nodes.
+func is(ids []int) string {
+	if len(ids) == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 // state says how far the change is.
 func (c *change) state(now *ConfigStatus) string {
 	switch {
@@ -471,7 +487,8 @@ func (c *change) state(now *ConfigStatus) string {
 	case now.Joint():
 		return fmt.Sprintf("C_old,new (entry %d) counts but is not committed, for which both majorities are needed; it goes on by itself", now.Index)
 	case now.Target != nil:
-		return fmt.Sprintf("%s are being brought up to date, and it goes on by itself", names(without(now.Target.Voters, now.Voters)))
+		fresh := without(now.Target.Voters, now.Voters)
+		return fmt.Sprintf("%s %s being brought up to date, and it goes on by itself while the leader stays the same", names(fresh), is(fresh))
 	case !now.Committed && sameMembers(now, &c.wish.next):
 		return fmt.Sprintf("C_new (entry %d) counts but is not committed; it goes on by itself", now.Index)
 	case !now.Committed:

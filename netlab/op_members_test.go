@@ -139,7 +139,7 @@ func TestMembershipThatCannotBe(t *testing.T) {
 		{"while one is joint", raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4}, VotersOld: five.Voters}, nil, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "a change of the configuration is under way, it is joint (old S1 S2 S3 S4 S5 new S1 S2 S3 S4)", "wait 'not config.joint'"},
 		{"while one is prepared", learner, func(l *lab) {
 			l.say(1, wire.State{Role: raft.Leader, Term: 2, Leader: 1, Config: learner, ConfigIndex: 3, Commit: 3, Target: &raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4, 5, 6}}})
-		}, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "its new nodes are brought up to date before S1 S2 S3 S4 S5 S6 vote", "raftlab members"},
+		}, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "S6 is brought up to date before the voters are S1 S2 S3 S4 S5 S6: one at a time", "raftlab members"},
 		{"on a held clock", five, hold, Op{Verb: "remove", Nodes: []string{"4"}}, ExitConflict, "the lab clock is held, so a change of the configuration cannot get on", "raftlab release"},
 		{"without a majority", five, func(l *lab) {
 			for _, id := range []int{3, 4, 5} {
@@ -150,6 +150,7 @@ func TestMembershipThatCannotBe(t *testing.T) {
 
 		{"a hand-over to the leader", five, nil, Op{Verb: "transfer", Nodes: []string{"1"}}, ExitConflict, "S1 leads already", "raftlab transfer random"},
 		{"a hand-over to the dead", five, func(l *lab) { l.become(3, StateDead) }, Op{Verb: "transfer", Nodes: []string{"3"}}, ExitConflict, "S3 is dead and cannot lead", "raftlab restart 3"},
+		{"a hand-over to whoever is dead", five, func(l *lab) { l.become(3, StateDead) }, Op{Verb: "transfer", Nodes: []string{"dead"}}, ExitConflict, "S3 is dead and cannot lead", "raftlab restart 3"},
 		{"a hand-over to the paused", five, func(l *lab) { l.become(3, StatePaused) }, Op{Verb: "transfer", Nodes: []string{"3"}}, ExitConflict, "S3 is paused and cannot lead", "raftlab resume 3"},
 		{"a hand-over to a learner", learner, nil, Op{Verb: "transfer", Nodes: []string{"6"}}, ExitConflict, "S6 is a learner: it has no vote and cannot lead", "raftlab add 6"},
 		{"a hand-over to nobody", five, nil, Op{Verb: "transfer", Nodes: []string{"9"}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
@@ -162,6 +163,7 @@ func TestMembershipThatCannotBe(t *testing.T) {
 
 		{"a snapshot of the dead", five, func(l *lab) { l.become(3, StateDead) }, Op{Verb: "snapshot", Nodes: []string{"3"}}, ExitConflict, "S3 is dead and cannot take a snapshot", "raftlab restart 3"},
 		{"a snapshot of the paused", five, func(l *lab) { l.become(3, StatePaused) }, Op{Verb: "snapshot", Nodes: []string{"3"}}, ExitConflict, "S3 is paused and cannot take a snapshot", "raftlab resume 3"},
+		{"a snapshot on a held clock", five, hold, Op{Verb: "snapshot", Nodes: []string{"all"}}, ExitConflict, "the lab clock is held, and nothing gets to a disk meanwhile", "raftlab release"},
 		{"a snapshot of nobody", five, nil, Op{Verb: "snapshot", Nodes: []string{"9"}}, ExitUsage, "node 9 is not in this lab", "1 2 3 4 5"},
 		{"a read nobody leases", five, nil, Op{Verb: "kill", Nodes: []string{"learners"}}, 0, "", ""},
 	} {
@@ -369,7 +371,7 @@ func TestUnfinishedChanges(t *testing.T) {
 		{"late, and nothing has happened", remove, func(*lab) {}, late, ExitTimeout, "the members are S1 S2 S3 S4 S5 learners S6, and it has to be asked for again"},
 		{"late, and a learner is not up to date", promote, func(l *lab) {
 			l.say(1, wire.State{Role: raft.Leader, Term: 2, Leader: 1, Config: learner, ConfigIndex: 3, Commit: 3, Target: &raft.Configuration{Voters: []raft.NodeID{1, 2, 3, 4, 5, 6}}})
-		}, late, ExitTimeout, "S6 are being brought up to date, and it goes on by itself"},
+		}, late, ExitTimeout, "S6 is being brought up to date, and it goes on by itself while the leader stays the same"},
 		{"held in the middle", remove, func(l *lab) { l.tells(1, 2, joint, 4, 3) }, held, ExitConflict, "the lab clock is held, so a change of the configuration cannot get on: C_old,new (entry 4) counts but is not committed"},
 		{"given up", promote, func(*lab) {}, func(l *lab) {
 			l.report(l.talk(1), &wire.Report{Facts: []wire.Fact{{Kind: raft.EventChangeDropped, Reason: raft.ReasonTooSlow, Nodes: []raft.NodeID{6}, Config: &raft.Configuration{}}}})
@@ -539,4 +541,27 @@ func TestSnapshots(t *testing.T) {
 	if res.Text != "S1 S2 have a snapshot up to 41 (1.5 KiB), S3 has a snapshot up to 40 (17 B)" || !slices.Equal(res.Nodes, []int{1, 2, 3}) {
 		t.Errorf("%+v", res)
 	}
+}
+
+// A node that has nothing to fold does not hide what the others have done: of a
+// group it is a note, of nodes that were named an error that tells both.
+func TestSnapshotsOfSome(t *testing.T) {
+	l := members(t, 3, voters(1, 2, 3))
+	const nothing = "S1 has applied nothing since its newest snapshot, which is of entry 41"
+	for id := 1; id <= 3; id++ {
+		l.obeys(t, id, func(wire.Order) wire.Outcome {
+			if id == 1 {
+				return wire.Outcome{Error: nothing}
+			}
+			return wire.Outcome{Snapshot: 42, Bytes: 17}
+		})
+	}
+	res := l.must(t, Op{Verb: "snapshot", Nodes: []string{"all"}})
+	if res.Text != "S2 S3 have a snapshot up to 42 (17 B)" || !slices.Equal(res.Nodes, []int{2, 3}) || !slices.Equal(res.Notes, []string{"S1 takes no snapshot: " + nothing}) {
+		t.Errorf("%+v", res)
+	}
+	_, err := l.do(t.Context(), &Op{Verb: "snapshot", Nodes: []string{"1", "2"}})
+	checkMessage(t, err, ExitConflict, "S1 takes no snapshot: "+nothing+"; S2 has a snapshot up to 42 (17 B)")
+	_, err = l.do(t.Context(), &Op{Verb: "snapshot", Nodes: []string{"1"}})
+	checkMessage(t, err, ExitConflict, "S1 takes no snapshot: "+nothing)
 }

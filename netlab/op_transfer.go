@@ -99,6 +99,9 @@ func (l *lab) heir(op *Op) (from, to *member, err error) {
 	able := func(s *NodeStatus) bool {
 		return s.State == StateUp && s.ID != leader && slices.Contains(config.Voters, s.ID)
 	}
+	if slices.Equal(op.Nodes, []string{WordDead}) {
+		able = anyNode // who it is is said, and that it cannot
+	}
 	members, err := l.resolve(op.Nodes, able)
 	if err != nil {
 		return nil, nil, err
