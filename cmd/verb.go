@@ -38,6 +38,9 @@ const (
 	wordNewNode
 	wordSide
 	wordLink
+	wordLinkOrFault
+	wordFrame
+	wordFrameAction
 	wordCond
 	wordKey
 	wordVerb

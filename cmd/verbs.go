@@ -14,7 +14,8 @@ func verbs() []*verb {
 
 		holdVerb(), releaseVerb(), speedVerb(),
 
-		partitionVerb(), cutVerb(), slowVerb(), loseVerb(), healVerb(), linksVerb(),
+		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
+		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(),
 
 		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
 
