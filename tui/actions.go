@@ -178,6 +178,9 @@ func (m *model) heal(tea.KeyMsg) tea.Cmd {
 	return m.run("heal", false)
 }
 
+// undo takes back what somebody set on the network last, whoever it was.
+func (m *model) undo(tea.KeyMsg) tea.Cmd { return m.run("undo", false) }
+
 // load turns the lab's background writes on or off.
 func (m *model) load(tea.KeyMsg) tea.Cmd {
 	if m.lab.status.Load != nil {

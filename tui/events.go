@@ -306,10 +306,14 @@ func faultMark(verb, text string) byte {
 		return 'P'
 	case "heal":
 		return 'H'
-	case "cut":
+	case "undo":
+		return 'U'
+	case "cut", "blackhole":
 		return 'X'
-	case "slow":
+	case "slow", "throttle":
 		return 'S'
+	case "duplicate", "reorder", "corrupt", "reset", "frame":
+		return 'F'
 	case "lose":
 		return 'L'
 	}
