@@ -317,12 +317,9 @@ func (l *lab) wire() error {
 			return err
 		}
 	}
-	for _, f := range l.faults.links {
-		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
-			return err
-		}
-	}
-	return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.setNetwork(l.faults.on)
 }
 
 // startAll starts every node and waits until they have registered. In a new
@@ -434,7 +431,9 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
-		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
+		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "duplicate": l.duplicate, "reorder": l.reorder,
+		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
+		"heal": l.heal, "undo": l.undo,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
 		"load": l.load, "note": l.note,
 	}
@@ -450,7 +449,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose heal hold release speed step break load note")
+		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -3,7 +3,6 @@ package netlab
 import (
 	"time"
 
-	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -37,6 +36,7 @@ func (l *lab) picture() *Status {
 	c := l.change()
 	s.Term, s.Leader, s.Commit, s.Quorum, s.Config, s.Clock = c.Term, c.Leader, c.Commit, c.Quorum, c.Config, c.Clock
 	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
+	s.Faults, s.Undo = c.Faults, c.Undo
 	s.Breaks = c.Breaks
 	for _, m := range l.members {
 		s.Nodes = append(s.Nodes, m.status)
@@ -49,11 +49,12 @@ func (l *lab) picture() *Status {
 func (l *lab) change() *LabChange {
 	setting := l.clock.Setting()
 	c := &LabChange{
-		Leader:     l.leader(),
-		Config:     l.configuration(),
-		Clock:      ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
-		Breaks:     l.breaks.status(),
-		Partition:  sideInts(l.faults.sides),
+		Leader:    l.leader(),
+		Config:    l.configuration(),
+		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
+		Breaks:    l.breaks.status(),
+		Partition: sideInts(l.faults.sides),
+		Faults:    l.faults.status(l.network.hits()), Undo: l.faults.undoLine(),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
 	c.Quorum = majority(len(c.Config.Voters))
@@ -71,14 +72,11 @@ func (l *lab) linkStatus() []LinkStatus {
 	did := l.network.links()
 	for i, f := range l.faults.links {
 		c := &did[i]
-		_, cut := link.Find[link.Cut](f.rules)
-		delay, _ := link.Find[link.Delay](f.rules)
-		loss, _ := link.Find[link.Loss](f.rules)
 		out[i] = LinkStatus{
-			From: f.from, To: f.to, Cut: cut, Wall: bool(f.rules.Wall),
-			DelayMS: millis(delay.Mean), JitterMS: millis(delay.Jitter), Loss: loss.Share,
-			Held: c.Waiting, Sent: c.Sent, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
+			From: f.from, To: f.to, Set: f.text, Held: c.Waiting, OnHold: c.Held,
+			Sent: c.Sent, Copies: c.Copies, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
 		}
+		linkFigures(&f.rules, &out[i])
 	}
 	return out
 }

@@ -150,7 +150,14 @@ func environment(s *Status) *cond.Env {
 	for _, k := range s.Links {
 		env.Links = append(env.Links, cond.Link{
 			From: k.From, To: k.To, Cut: k.Cut, Wall: k.Wall, DelayMS: k.DelayMS, JitterMS: k.JitterMS, Loss: k.Loss,
+			Duplicate: k.Duplicate, Reorder: k.Reorder, Corrupt: k.Corrupt, RateBytes: int(k.RateBytes),
+			Held: k.Held, OnHold: k.OnHold, Set: k.Set,
 			Sent: int(k.Sent), Delivered: int(k.Delivered), Dropped: int(k.Dropped),
+		})
+	}
+	for _, f := range s.Faults {
+		env.Faults = append(env.Faults, cond.Fault{
+			ID: f.ID, Verb: f.Verb, Text: f.Text, Links: f.Links, UntilNS: int(f.UntilNS), Seen: int(f.Seen), Hits: int(f.Hits),
 		})
 	}
 	for _, v := range s.Violations {
