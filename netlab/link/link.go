@@ -144,6 +144,20 @@ func (c *call) drop(why Reason) {
 
 // Judge decides what happens to f as it enters the link.
 func (l *Link) Judge(seed uint64, f *Frame) Verdict {
+	v := l.JudgeAlone(seed, f)
+	if v.Free || v.Hold {
+		return v
+	}
+	v.Due = max(v.Due, l.lastDue)
+	if v.Drop == "" {
+		l.lastDue = v.Due
+	}
+	return v
+}
+
+// JudgeAlone is Judge for a link without an order of its own: one that carries
+// several streams, of which each keeps its own.
+func (l *Link) JudgeAlone(seed uint64, f *Frame) Verdict {
 	v := Verdict{Due: f.Left}
 	if l.rules.Wall {
 		v.Drop = DroppedAtWall
@@ -152,13 +166,6 @@ func (l *Link) Judge(seed uint64, f *Frame) Verdict {
 		l.call.seed, l.call.f, l.call.v = seed, *f, v
 		l.judge(&l.call)
 		v = l.call.v
-	}
-	if v.Free || v.Hold {
-		return v
-	}
-	v.Due = max(v.Due, l.lastDue)
-	if v.Drop == "" {
-		l.lastDue = v.Due
 	}
 	return v
 }

@@ -139,7 +139,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(p.accept)
 	g.Go(p.schedule.run)
-	g.Go(p.followClock)
+	g.Go(func() error {
+		p.schedule.follow(p.ctx)
+		return nil
+	})
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -190,19 +193,6 @@ func (p *Proxy) end() {
 			l.close()
 		}
 	})
-}
-
-// followClock makes waits start over when the clock is set.
-func (p *Proxy) followClock() error {
-	for {
-		changed := p.clock.Changed()
-		p.schedule.restart()
-		select {
-		case <-changed:
-		case <-p.ctx.Done():
-			return nil
-		}
-	}
 }
 
 // SetNode says that node id has started and where it takes Raft frames. What

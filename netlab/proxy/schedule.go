@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"container/heap"
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -65,6 +66,28 @@ func (s *schedule) set(w *wake, due raft.Time) {
 	}
 	if w.place == 0 {
 		s.arm(time.Now())
+	}
+}
+
+// forget takes w out.
+func (s *schedule) forget(w *wake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.place != notScheduled {
+		heap.Remove(&s.wakes, w.place)
+	}
+}
+
+// follow makes waits start over when the clock is set, until ctx ends.
+func (s *schedule) follow(ctx context.Context) {
+	for {
+		changed := s.clock.Changed()
+		s.restart()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
