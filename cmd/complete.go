@@ -130,7 +130,11 @@ func flagValues(v *verb, f cli.Flag) []candidate {
 	case "color":
 		return words("auto", "always", "never")
 	case "profile":
-		return words(netlab.ProfileLAN, netlab.ProfileClassroom)
+		var out []candidate
+		for _, p := range netlab.Profiles() {
+			out = append(out, candidate{p.Name, p.About})
+		}
+		return append(out, candidate{"help", "list them all, and regions"})
 	case "read":
 		return reads
 	case "kind":

@@ -170,6 +170,9 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
 	if err == nil {
+		err = l.startState()
+	}
+	if err == nil {
 		err = l.startAll(fresh)
 	}
 	if err != nil {

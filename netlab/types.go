@@ -406,17 +406,28 @@ type DumpPair struct {
 // Config is what a lab is made with. Two labs with equal Config are the same lab.
 type Config struct {
 	Nodes       int           `json:"nodes"`
-	Profile     string        `json:"profile"` // lan or classroom; already expanded into the fields below
+	Profile     string        `json:"profile"` // its name, or its file's; already expanded into the fields below
 	Heartbeat   time.Duration `json:"heartbeat"`
 	ElectionMin time.Duration `json:"election_min"`
 	ElectionMax time.Duration `json:"election_max"`
 	Delay       time.Duration `json:"delay"`  // of every link at the start
 	Jitter      time.Duration `json:"jitter"` // of every link at the start
-	PreVote     bool          `json:"pre_vote"`
-	CheckQuorum bool          `json:"check_quorum"`
-	IgnoreVotes bool          `json:"ignore_votes"`
-	Transfer    bool          `json:"transfer"`
-	Unsafe      []string      `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
+	// What else is so of every link at the start. Regions are where the nodes are,
+	// in turn: what Delay adds to the time between them.
+	Distribution string   `json:"distribution,omitempty"` // of the delay, as link.ParseDistribution knows it
+	Loss         float64  `json:"loss,omitempty"`         // share, 0 to 1
+	Burst        float64  `json:"burst,omitempty"`        // frames lost one after the other, on average
+	Duplicate    float64  `json:"duplicate,omitempty"`    // share, 0 to 1
+	Reorder      float64  `json:"reorder,omitempty"`      // share, 0 to 1
+	Regions      []string `json:"regions,omitempty"`
+	// Start is what is done before the nodes are started: faults that are there when
+	// the first of them stands for election.
+	Start       []Op     `json:"start,omitempty"`
+	PreVote     bool     `json:"pre_vote"`
+	CheckQuorum bool     `json:"check_quorum"`
+	IgnoreVotes bool     `json:"ignore_votes"`
+	Transfer    bool     `json:"transfer"`
+	Unsafe      []string `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
 	// SnapshotBytes is how large a node's log may grow before it takes a snapshot; 0 is never.
 	SnapshotBytes int64            `json:"snapshot_bytes"`
 	Speed         float64          `json:"speed"`
