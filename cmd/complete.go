@@ -213,8 +213,13 @@ func argValues(ctx context.Context, lab string, kind word, before []string) []ca
 			out = append(out, candidate{"to", "one way"})
 		}
 		return out
-	case wordCond:
+	case wordCond, wordBreak:
 		var out []candidate
+		if kind == wordBreak {
+			for _, n := range netlab.NamedBreaks() {
+				out = append(out, candidate{n.Name, n.About})
+			}
+		}
 		for name, stands := range cond.Words {
 			out = append(out, candidate{name, stands})
 		}

@@ -187,6 +187,8 @@ func plural(n int, noun string) string {
 
 func clockState(c netlab.ClockStatus) string {
 	switch {
+	case c.Held && c.Break != nil:
+		return fmt.Sprintf("  HELD by breakpoint %d", c.Break.ID)
 	case c.Held:
 		return "  HELD"
 	case c.Rate != 1:

@@ -42,6 +42,7 @@ const (
 	wordFrame
 	wordFrameAction
 	wordCond
+	wordBreak
 	wordKey
 	wordVerb
 	wordDemo

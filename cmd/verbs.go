@@ -12,7 +12,7 @@ func verbs() []*verb {
 
 		addVerb(), removeVerb(), membersVerb(),
 
-		holdVerb(), releaseVerb(), speedVerb(),
+		holdVerb(), releaseVerb(), speedVerb(), stepVerb(), breakVerb(),
 
 		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
 		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(),
