@@ -196,6 +196,8 @@ func (m *model) hold(tea.KeyMsg) tea.Cmd {
 	return m.run("hold", false)
 }
 
+func (m *model) step(tea.KeyMsg) tea.Cmd { return m.run("step", false) }
+
 // clockRates are the steps of [ and ].
 var clockRates = []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}
 

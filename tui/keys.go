@@ -13,7 +13,7 @@ type keyMap struct {
 	Partition, Cut, Slow, Lose, Heal, Undo    key.Binding
 	Add, Remove, Transfer, Snapshot           key.Binding
 	Put, Load                                 key.Binding
-	Hold, Slower, Faster                      key.Binding
+	Hold, Step, Slower, Faster                key.Binding
 	Palette, Help, Quit, Down                 key.Binding
 	Pick, Number, Prev, Next, Mark            key.Binding
 	Detail, Inspect                           key.Binding
@@ -45,6 +45,7 @@ func newKeyMap() keyMap {
 		Put:       bind("w", "put", "w"),
 		Load:      bind("W", "writes on/off", "W"),
 		Hold:      bind("space", "hold", " "),
+		Step:      bind(".", "step", "."),
 		Slower:    bind("[", "slower", "["),
 		Faster:    bind("]", "faster", "]"),
 		Palette:   bind(":", "cmd", ":"),
@@ -116,6 +117,7 @@ func (k keyMap) actions() []action {
 		{k.Put, "write a key", true, footHome, (*model).put},
 		{k.Load, "background writes on or off", true, footNone, (*model).load},
 		{k.Hold, "hold the lab clock, or release it; nothing is lost", true, footHome, (*model).hold},
+		{k.Step, "let a held lab do one thing: a message or a timer", true, footHome, (*model).step},
 		{k.Slower, "run the lab clock slower", true, footNone, (*model).slower},
 		{k.Faster, "run the lab clock faster", true, footNone, (*model).faster},
 		{k.Palette, "run any command line; Tab completes, up has the last", false, footHome, (*model).palette},

@@ -167,6 +167,9 @@ func (p *picture) clockState() string {
 	state := "LIVE"
 	if p.lab.clock.held {
 		state = "HELD"
+		if b := p.lab.status.Clock.Break; b != nil {
+			state = "BREAK " + strconv.FormatUint(b.ID, 10)
+		}
 	}
 	if r := p.lab.clock.rate; r != 1 {
 		state += " x" + rateText(r)
