@@ -194,11 +194,14 @@ func (l *lab) tellHeld() {
 			continue
 		}
 		// The first tells that it works; the others can be many.
-		e := Event{Kind: EventFault, Text: "held: " + frameText(&h), Minor: len(f.held) > 0}
+		e := Event{
+			Schema: SchemaEvent, At: time.Now(), LabNS: int64(h.Left),
+			Kind: EventFault, Text: "held: " + frameText(&h), Minor: len(f.held) > 0,
+		}
 		if h.Fault > 0 {
 			e.Text += ", by " + faultName(int(h.Fault))
 		}
-		l.event(e)
+		l.addEvent(stored{Event: e})
 		f.noteHeld(h.ID)
 	}
 	for id := range f.held {

@@ -410,6 +410,13 @@ func (l *lab) linksText(list []ends) string {
 		return fmt.Sprintf("S%d and S%d, both ways", a, b)
 	}
 	for _, id := range l.ids() {
+		switch {
+		case len(list) != n-1 || n < 4:
+		case !slices.ContainsFunc(list, func(e ends) bool { return e.from != id }):
+			return fmt.Sprintf("S%d to all others", id)
+		case !slices.ContainsFunc(list, func(e ends) bool { return e.to != id }):
+			return fmt.Sprintf("all others to S%d", id)
+		}
 		if len(list) == 2*(n-1) && !slices.ContainsFunc(list, func(e ends) bool { return e.from != id && e.to != id }) {
 			return fmt.Sprintf("all links of S%d", id)
 		}
