@@ -89,6 +89,13 @@ func linksWords(links [][2]int, all []netlab.LinkStatus) string {
 		return "all"
 	}
 	for id, others := range of {
+		switch {
+		case len(links) != others || others < 3:
+		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id }):
+			return fmt.Sprintf("%d to all", id)
+		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[1] != id }):
+			return fmt.Sprintf("all to %d", id)
+		}
 		if others > 1 && len(links) == 2*others && !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id && l[1] != id }) {
 			return strconv.Itoa(id)
 		}

@@ -97,6 +97,7 @@ func splitLab() *netlab.Status {
 		}
 	}
 	s.Links[0].Set += ", lose 5.5%"
+	s.Undo = "raftlab slow all 20ms"
 	s.Faults = []netlab.FaultStatus{
 		{ID: 1, Verb: "slow", Text: "slow 20ms", Links: slow, Line: "raftlab slow all 20ms", Hits: 1204},
 		{ID: 2, Verb: "lose", Text: "lose 5.5%", Links: [][2]int{{1, 2}}, Line: "raftlab lose 1 to 2 5.5%", Hits: 3},
@@ -345,6 +346,18 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 		{"slow 3 80ms", "all links of S3, both ways"},
 		{"lose all 5", "all links"},
 		{"cut 2 4", "S2 and S4, both ways"},
+		{"cut 2 4 --kind append,request --next 3 --for 2s", "S2 and S4, both ways, only kind append,request, next 3"},
+		{"slow 1 to 3 20ms~5ms pareto", "what S1 sends to S3"},
+		{"throttle leader to 4 64KiB/s", "what leader sends to S4"},
+		{"reset all", "all links"},
+		{"frame hold 1 to 3 --kind vote", "what S1 sends to S3, only kind vote"},
+		{"frame 17 drop", ""},
+		{"heal", "takes away cut, partition 2 4 / 1 3 5"},
+		{"heal --all", "takes away slow 20ms, lose 5.5%, cut, partition 2 4 / 1 3 5"},
+		{"heal 2 4", "S2 and S4, both ways"},
+		{"heal f2", "takes away lose 5.5%: 1 to 2"},
+		{"heal f3", "there is no fault f3"},
+		{"undo", "takes back: raftlab slow all 20ms"},
 		{"put a", "put KEY VALUE: Write a key through Raft"},
 		{"kill", "kill NODE..: End nodes at once, as a power cut would"},
 		{"kill lea", ""},
