@@ -18,10 +18,10 @@ import (
 // A held lab goes on step by step. A step is one thing that one node takes in:
 // a message that the network hands over, or a timer that runs out, whichever
 // comes first on the lab clock, which is moved to exactly that time and stands
-// again. What had come to a node before the clock was held, and what clients ask
-// meanwhile, are steps, too, at the time that the clock shows already. A step is
-// over when its node's disk has nothing left to do and all that the node says to
-// others waits in the network.
+// again. What had come to a node before the clock was held, or was let go by hand
+// meanwhile, and what clients ask are steps, too, at the time that the clock shows
+// already. A step is over when its node's disk has nothing left to do and all that
+// the node says to others waits in the network.
 
 const (
 	// stepsMax bounds the steps of one operation.
@@ -450,7 +450,7 @@ func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint
 		m := c.wait.Message
 		f := frameOf(&proxy.Frame{From: m.From, To: raft.NodeID(c.node), Kind: m.Kind, Term: m.Term, Summary: m.Summary})
 		step.Kind, step.Peer = StepMessage, int(m.From)
-		step.Text = fmt.Sprintf("%s, which had come before the clock was held, is taken in by S%d", f.subject(), c.node)
+		step.Text = fmt.Sprintf("%s, which had come already, is taken in by S%d", f.subject(), c.node)
 		order.Take, order.From, order.Number = wire.TakeMessage, m.From, m.Number
 	case comingSync:
 		step.Kind, step.Text = StepDisk, fmt.Sprintf("S%d's slow disk has done what it was at", c.node)

@@ -252,9 +252,34 @@ func TestStepsThroughFaults(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	s.does(t, Op{Verb: "resume", Nodes: []string{fmt.Sprint(paused)}})
-	if p := until("the heartbeat it finds", func(p *Step) bool { return p.Kind == StepMessage }); p.Node != paused || p.Peer != leader || !strings.Contains(p.Text, "had come before") {
+	if p := until("the heartbeat it finds", func(p *Step) bool { return p.Kind == StepMessage }); p.Node != paused || p.Peer != leader || !strings.Contains(p.Text, "had come already") {
 		t.Errorf("%+v", p)
 	}
+
+	// A frame that is damaged is refused, one that comes twice is two steps.
+	s.does(t, Op{Verb: "corrupt", Links: []string{"leader", "to", fmt.Sprint(paused)}, Share: 1})
+	until("a heartbeat", beat)
+	if p := until("the damaged heartbeat", frame(paused, "heartbeat")); !strings.Contains(p.Text, "damaged, and is refused there") || len(p.Events) != 1 {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+	s.does(t, Op{Verb: "duplicate", Links: []string{"leader", "to", fmt.Sprint(paused)}, Share: 1})
+	until("a heartbeat", beat)
+	first, second := until("the heartbeat", frame(paused, "heartbeat")), until("its copy", frame(paused, "heartbeat"))
+	if first.Frame.Number != second.Frame.Number || first.Frame.ID == second.Frame.ID || second.LabNS != first.LabNS || first.Sent != 1 || second.Sent != 1 {
+		t.Errorf("%+v and %+v", first, second)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+
+	// A frame that somebody lets go on a held clock has come, and is taken in next.
+	s.does(t, Op{Verb: "frame", Action: "hold", Links: []string{"leader", "to", fmt.Sprint(paused)}})
+	until("a heartbeat", beat)
+	until("the other's", frame(others[1], "heartbeat"))
+	s.does(t, Op{Verb: "frame", Action: "release", All: true})
+	if p := until("the one that was held", func(p *Step) bool { return p.Kind == StepMessage }); p.Node != paused || p.Peer != leader {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
 
 	// One that dies is no more in it; restarted it stands like the others.
 	s.does(t, Op{Verb: "kill", Nodes: []string{fmt.Sprint(paused)}})
