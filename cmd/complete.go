@@ -150,6 +150,8 @@ func flagValues(v *verb, f cli.Flag) []candidate {
 			out = append(out, candidate{r.Name, r.Breaks})
 		}
 		return append(out, candidate{"help", "list them all"})
+	case "policy", "restart-policy":
+		return []candidate{{netlab.PolicyNever, "they stay dead"}, {netlab.PolicyOnFailure, "they are restarted, with a back-off"}}
 	case "motion":
 		return words("full", "less", "none")
 	case "lab":
@@ -193,6 +195,10 @@ func argValues(ctx context.Context, lab string, kind word, before []string) []ca
 	switch kind {
 	case wordNode:
 		return nodeCandidates(askStatus(ctx, lab))
+	case wordNodeOrDisk:
+		return modesOrNodes(ctx, lab, diskModes(), before)
+	case wordNodeOrClock:
+		return modesOrNodes(ctx, lab, clockModes(), before)
 	case wordNewNode:
 		return newNodeCandidates(askStatus(ctx, lab), before)
 	case wordSide:
@@ -285,6 +291,19 @@ func faultCandidates(s *netlab.Status) []candidate {
 		out = append(out, candidate{faultName(f), f.Text + ": " + linksWords(f.Links, s.Links)})
 	}
 	return out
+}
+
+// modesOrNodes are nodes, and behind one also what they can be made; nothing
+// behind that.
+func modesOrNodes(ctx context.Context, lab string, modes []candidate, before []string) []candidate {
+	if slices.ContainsFunc(modes, func(m candidate) bool { return slices.Contains(before, m.word) }) {
+		return nil
+	}
+	nodes := nodeCandidates(askStatus(ctx, lab))
+	if len(before) == 0 {
+		return nodes
+	}
+	return append(slices.Clone(modes), nodes...)
 }
 
 // newNodeCandidates are the numbers of nodes that could be added: learners,

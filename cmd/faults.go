@@ -59,14 +59,18 @@ func faultTable(w io.Writer, s *netlab.Status, st style) error {
 	t := &table{head: []string{"id", "fault", "on", ">hits", "until", "by"}}
 	for _, f := range s.Faults {
 		hits, until := u(f.Hits), "-"
-		if f.Verb == "partition" {
+		on := linksWords(f.Links, s.Links)
+		if len(f.Nodes) > 0 {
+			on = nodeNames(f.Nodes)
+		}
+		if f.Verb == "partition" || len(f.Nodes) > 0 {
 			hits = "-"
 		}
 		if f.UntilNS > 0 {
 			left := time.Duration(max(f.UntilNS-s.Clock.LabNS, 0))
 			until = labTime(f.UntilNS) + fmt.Sprintf(" (in %s)", shortDuration(left.Round(time.Millisecond)))
 		}
-		t.add(faultName(f), f.Text, linksWords(f.Links, s.Links), hits, until, clean(f.Line))
+		t.add(faultName(f), f.Text, on, hits, until, clean(f.Line))
 	}
 	return t.write(w, st)
 }

@@ -141,8 +141,11 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	}
 	for _, n := range s.Nodes {
 		if n.State == netlab.StateDead && n.Exit != "" {
-			fmt.Fprintf(&b, "\n%s ended by itself: %s\n", nodeName(n.ID), clean(n.Exit))
+			fmt.Fprintf(&b, "\n%s ended by itself: %s%s\n", nodeName(n.ID), clean(n.Exit), comesBack(n, s))
 		}
+	}
+	if lines := nodeFaultLines(s); len(lines) > 0 {
+		b.WriteString("\n" + strings.Join(lines, "\n") + "\n")
 	}
 	if len(s.Partition) > 0 {
 		sides := make([]string, len(s.Partition))

@@ -38,6 +38,7 @@ func upVerb() *verb {
 			&cli.BoolFlag{Name: "no-ignore-votes", Usage: "nodes that hear a leader consider requests for votes all the same (§6)"},
 			&cli.BoolFlag{Name: "no-transfer", Usage: "leaders do not hand over (thesis §3.10)"},
 			&cli.StringFlag{Name: "snapshot-size", Usage: "`SIZE` of the log, like 64MiB, at which a node takes a snapshot; 0 is never (§7)", DefaultText: "the profile's: " + defaultSnapshotSize()},
+			&cli.StringFlag{Name: "restart-policy", Usage: "`POLICY` of nodes that end by themselves: never, or on-failure to have them restarted", Value: netlab.PolicyNever},
 			unsafeFlag(),
 			&cli.BoolFlag{Name: "tui", Usage: "open the terminal UI; leaving it does not stop the lab"},
 			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
@@ -188,6 +189,7 @@ func upConfig(c *call) (netlab.Config, error) {
 		}
 		config.Start = append(config.Start, faults...)
 	}
+	config.RestartPolicy = c.String("restart-policy")
 	if c.IsSet("speed") {
 		config.Speed = c.Float64("speed")
 	}

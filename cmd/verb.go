@@ -36,6 +36,8 @@ const (
 	wordAny word = iota
 	wordNode
 	wordNewNode
+	wordNodeOrDisk
+	wordNodeOrClock
 	wordSide
 	wordLink
 	wordLinkOrFault

@@ -8,11 +8,11 @@ func verbs() []*verb {
 
 		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), waitVerb(), expectVerb(),
 
-		killVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), electVerb(), transferVerb(), snapshotVerb(),
+		killVerb(), stopVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), diskVerb(), electVerb(), transferVerb(), snapshotVerb(),
 
 		addVerb(), removeVerb(), membersVerb(),
 
-		holdVerb(), releaseVerb(), speedVerb(), stepVerb(), breakVerb(),
+		holdVerb(), releaseVerb(), speedVerb(), stepVerb(), breakVerb(), clockVerb(),
 
 		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
 		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(),

@@ -52,6 +52,8 @@ func (c *Config) Validate() error {
 		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
 	case c.Speed < SpeedMin || c.Speed > SpeedMax || c.Speed != c.Speed:
 		return speedError(c.Speed)
+	case c.RestartPolicy != "" && policyError(c.RestartPolicy) != nil:
+		return policyError(c.RestartPolicy)
 	case c.SnapshotBytes != 0 && (c.SnapshotBytes < SnapshotBytesMin || c.SnapshotBytes > SnapshotBytesMax):
 		return Errorf(ExitUsage, "a node takes a snapshot when its log has %d bytes to %d, not at %d", SnapshotBytesMin, int64(SnapshotBytesMax), c.SnapshotBytes).
 			WithHint(`"raftlab up --snapshot-size 64MiB", with 0 never; "raftlab snapshot NODE" takes one at any time`)
@@ -150,6 +152,9 @@ func (c Config) withSeed() Config {
 // settled returns c with what its unsafe rules mean for other settings, and
 // with these in the order of [raft.UnsafeRules], each once.
 func (c Config) settled() Config {
+	if c.RestartPolicy == "" {
+		c.RestartPolicy = PolicyNever
+	}
 	named := c.Unsafe
 	c.Unsafe = nil
 	for _, r := range raft.UnsafeRules() {
@@ -229,6 +234,8 @@ func (c Config) difference(running Config) string {
 		return "one of the two has leadership transfer off"
 	case c.SnapshotBytes != running.SnapshotBytes:
 		return fmt.Sprintf("its nodes take a snapshot at %s, not %s", snapshotText(running.SnapshotBytes), snapshotText(c.SnapshotBytes))
+	case c.settled().RestartPolicy != running.settled().RestartPolicy:
+		return fmt.Sprintf("it was started with restart policy %s, not %s", running.settled().RestartPolicy, c.settled().RestartPolicy)
 	case c.Listen != running.Listen:
 		switch {
 		case c.Listen == "":

@@ -307,7 +307,7 @@ type FaultPage struct {
 func (l *lab) faultPage() *FaultPage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &FaultPage{Schema: SchemaFaults, Faults: l.faults.status(l.network.hits()), Undo: l.faults.undoLine()}
+	return &FaultPage{Schema: SchemaFaults, Faults: append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.faults.undoLine()}
 }
 
 // figures are the numbers of an effect.

@@ -51,7 +51,8 @@ type lab struct {
 	workload workload
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
 
-	acting sync.Mutex // one operation on processes at a time
+	acting  sync.Mutex // one operation on processes at a time
+	rolling sync.Mutex // one rolling restart at a time; before acting
 
 	changing atomic.Pointer[Op] // the change of the configuration that is waited for
 
@@ -61,6 +62,7 @@ type lab struct {
 	members     []*member      // ascending by ID; replaced, never changed
 	bootstrap   []int          // voters of the first configuration
 	changedOnce bool           // the configuration
+	policy      string         // of nodes that end by themselves
 	gone        map[int]uint64 // rev at which a node of this ID was last removed
 	faults      faults
 	breaks      breaks
@@ -286,6 +288,7 @@ func (l *lab) build(fresh bool) error {
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
 	l.events = newEventStore(eventsKept)
 	l.gone = make(map[int]uint64)
+	l.policy = l.config.settled().RestartPolicy
 	who := firstRoster(l.config.Nodes)
 	if l.meta != nil {
 		who = l.meta.roster
@@ -430,15 +433,19 @@ func (l *lab) changed() <-chan struct{} {
 func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	process := map[string]func(context.Context, *Op) (*OpResult, error){
 		"kill": l.kill, "restart": l.restart, "pause": l.pause, "resume": l.resume, "wipe": l.wipe,
+		"stop": l.stopNodes, "disk": l.setDisk, "clock": l.setNodeClock,
 	}
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
 		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "duplicate": l.duplicate, "reorder": l.reorder,
 		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
-		"heal": l.heal, "undo": l.undo,
+		"heal": l.healLab, "undo": l.undo,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
 		"load": l.load, "note": l.note,
+	}
+	if op.Verb == "restart" && op.Rolling {
+		return l.roll(ctx, op)
 	}
 	if act := process[op.Verb]; act != nil {
 		l.acting.Lock()
@@ -452,7 +459,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note")
+		WithHint("operations: kill restart stop pause resume wipe disk clock elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -142,7 +142,7 @@ func (l *lab) setClock(op *Op, rate float64, held bool, text string) *OpResult {
 func (l *lab) tellClock(s clock.Setting) {
 	for _, m := range l.members {
 		if m.conn != nil {
-			m.conn.tellClock(s)
+			m.conn.tellClock(m.own.now().Setting(s))
 		}
 	}
 }

@@ -277,6 +277,7 @@ func (l *lab) heard(ctx context.Context, id int, wait func(context.Context) (wir
 	case out.Waiting == nil:
 		return nil, Errorf(ExitFailed, "S%d takes a step, and does not say what waits for it then", id).WithHint("raftlab doctor")
 	}
+	l.waits(id, out.Waiting)
 	return out.Waiting, nil
 }
 
@@ -440,7 +441,7 @@ func (l *lab) advance(at raft.Time) bool {
 // event that everything that came of it follows.
 func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint64, error) {
 	step := &Step{LabNS: int64(c.at), Node: c.node}
-	order := wire.Step{At: c.at}
+	order := wire.Step{At: l.ownTime(c.node, c.at)}
 	takes, refused := true, false
 	switch c.kind {
 	case comingDisk:

@@ -282,7 +282,7 @@ func (l *lab) configure(m *member) *wire.Configure {
 		SnapshotBytes: l.config.SnapshotBytes,
 
 		Seed:  mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
-		Clock: l.clock.Setting(),
+		Clock: m.own.now().Setting(l.clock.Setting()),
 		Token: l.token,
 	}
 	if !m.joins {
@@ -405,6 +405,7 @@ func (l *lab) report(c *control, r *wire.Report) {
 	if m == nil || m.conn != c {
 		return // the last words of a process that was replaced or removed
 	}
+	m.own.report(r)
 	for i := range r.Facts {
 		m.learn(&r.Facts[i])
 		l.breaks.learn(m.id, &r.Facts[i])
@@ -418,7 +419,11 @@ func (l *lab) report(c *control, r *wire.Report) {
 		l.addEvent(damagedEvent(m.id, d, now))
 	}
 	if r.State != nil {
+		if !m.up {
+			l.recall(m, r.State)
+		}
 		m.fold(r)
+		m.say(r.State)
 		if !m.up {
 			m.up = true
 			close(m.joined)

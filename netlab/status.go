@@ -36,10 +36,10 @@ func (l *lab) picture() *Status {
 	c := l.change()
 	s.Term, s.Leader, s.Commit, s.Quorum, s.Config, s.Clock = c.Term, c.Leader, c.Commit, c.Quorum, c.Config, c.Clock
 	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
-	s.Faults, s.Undo = c.Faults, c.Undo
+	s.Faults, s.Undo, s.Restart = c.Faults, c.Undo, c.Restart
 	s.Breaks = c.Breaks
 	for _, m := range l.members {
-		s.Nodes = append(s.Nodes, m.status)
+		s.Nodes = append(s.Nodes, m.shown(raft.Time(c.Clock.LabNS)))
 	}
 	return s
 }
@@ -50,11 +50,12 @@ func (l *lab) change() *LabChange {
 	setting := l.clock.Setting()
 	c := &LabChange{
 		Leader:    l.leader(),
+		Restart:   l.policy,
 		Config:    l.configuration(),
 		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
 		Breaks:    l.breaks.status(),
 		Partition: sideInts(l.faults.sides),
-		Faults:    l.faults.status(l.network.hits()), Undo: l.faults.undoLine(),
+		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.faults.undoLine(),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
 	c.Quorum = majority(len(c.Config.Voters))

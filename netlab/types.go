@@ -29,7 +29,8 @@ type Status struct {
 	Commit     uint64       `json:"commit"` // the highest any node knows
 	Clock      ClockStatus  `json:"clock"`
 	Timing     Timing       `json:"timing"`
-	Partition  [][]int      `json:"partition"` // [] when whole
+	Restart    string       `json:"restart_policy"` // of nodes that end by themselves: never, on-failure
+	Partition  [][]int      `json:"partition"`      // [] when whole
 	Unsafe     []string     `json:"unsafe"`
 	Nodes      []NodeStatus `json:"nodes"` // ascending by ID
 	Links      []LinkStatus `json:"links"` // ascending by From, To
@@ -160,6 +161,12 @@ type NodeStatus struct {
 	SeenNS       int64        `json:"seen_ns"`        // lab time of the node's last report
 	Starts       int          `json:"starts"`         // how often its process was started
 	Exit         string       `json:"exit,omitempty"` // why it is dead, when nobody asked for it
+
+	Disk      *DiskStatus `json:"disk,omitempty"`       // what is wrong with its disk
+	Forgot    string      `json:"forgot,omitempty"`     // what it lacked, when it was started, of what it had said is on its disk
+	ClockRate float64     `json:"clock_rate"`           // of its own clock, beside the lab's
+	SkewNS    int64       `json:"skew_ns"`              // how far its own clock is ahead of the lab's
+	RestartNS int64       `json:"restart_ns,omitempty"` // lab time at which it is restarted by itself
 }
 
 // TermRun is Count consecutive entries of Term, from First on.
@@ -220,9 +227,10 @@ type FaultStatus struct {
 	ID    int      `json:"id"`   // as the words of a command line it is f3
 	Verb  string   `json:"verb"` // what set it: cut, slow, lose, duplicate, reorder, corrupt, throttle, reset, blackhole, frame hold, partition
 	Line  string   `json:"line,omitempty"`
-	Text  string   `json:"text"`  // what it is, in the words of the command line, without the links
-	Links [][2]int `json:"links"` // from and to of each directed link where it is in force; ascending
-	Match Match    `json:"match"` // the frames it is for
+	Text  string   `json:"text"`            // what it is, in the words of the command line, without the links
+	Links [][2]int `json:"links"`           // from and to of each directed link where it is in force; ascending
+	Nodes []int    `json:"nodes,omitempty"` // of a disk's or a clock's, whose it is
+	Match Match    `json:"match"`           // the frames it is for
 
 	DelayMS      float64 `json:"delay_ms,omitempty"` // slow; duplicate: until the second one arrives; reorder: how much longer a frame takes
 	JitterMS     float64 `json:"jitter_ms,omitempty"`
@@ -429,7 +437,10 @@ type Config struct {
 	Transfer    bool     `json:"transfer"`
 	Unsafe      []string `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
 	// SnapshotBytes is how large a node's log may grow before it takes a snapshot; 0 is never.
-	SnapshotBytes int64            `json:"snapshot_bytes"`
+	SnapshotBytes int64 `json:"snapshot_bytes"`
+	// RestartPolicy is what becomes of nodes that end by themselves: PolicyNever, also
+	// when it is empty, or PolicyOnFailure.
+	RestartPolicy string           `json:"restart_policy,omitempty"`
 	Speed         float64          `json:"speed"`
 	Seed          uint64           `json:"seed"`              // 0: draw one
 	Preload       map[int][]uint64 `json:"preload,omitempty"` // the terms of each node's log
@@ -462,6 +473,14 @@ type Op struct {
 	Cond    string        `json:"cond,omitempty"`    // break: a name or a condition
 	ID      uint64        `json:"id,omitempty"`      // break with Stop: which; 0 is all
 	Text    string        `json:"text,omitempty"`    // note
+	Disk    string        `json:"disk,omitempty"`    // disk: ok, slow (Delay, Jitter), fail, lie, full, torn, flip
+	Index   uint64        `json:"index,omitempty"`   // disk flip: in this entry
+	Offset  *int64        `json:"offset,omitempty"`  // disk flip: in this byte,
+	File    string        `json:"file,omitempty"`    // of this file of the node's; "" is the log's last
+	Action  string        `json:"action,omitempty"`  // clock: rate (Rate), skew (Skew), ok; frame: hold, release, drop, inject
+	Skew    time.Duration `json:"skew,omitempty"`    // clock, with Action skew: how far ahead of the lab's
+	Rolling bool          `json:"rolling,omitempty"` // restart: one after the other, when the one before is back
+	Policy  string        `json:"policy,omitempty"`  // restart without Nodes: never or on-failure, from now on
 	Line    string        `json:"line,omitempty"`    // the command line as its writer typed it
 
 	// What sets a fault on links, and heal and frame. Delay is also how much later
@@ -474,7 +493,6 @@ type Op struct {
 	Bytes        int64   `json:"bytes,omitempty"`        // throttle: in a second of lab time
 	Fault        int     `json:"fault,omitempty"`        // heal: only this one
 	Frame        uint64  `json:"frame,omitempty"`        // frame: its id
-	Action       string  `json:"action,omitempty"`       // frame: hold, release, drop, inject
 }
 
 // OpResult is what came of an Op.
@@ -484,6 +502,8 @@ type OpResult struct {
 	Nodes []int    `json:"nodes,omitempty"` // the nodes it was about
 	Event uint64   `json:"event"`           // the id of the event it made, 0 when nothing changed
 	Fault int      `json:"fault,omitempty"` // the number of the fault it set
+
+	Rolled []Rolled `json:"rolled,omitempty"` // restart with Rolling: how each step went
 
 	Steps []Step      `json:"steps,omitempty"` // step: what each was
 	Until *WaitResult `json:"until,omitempty"` // step: how the condition is after the last
@@ -569,6 +589,7 @@ type Update struct {
 
 // LabChange is the part of Status that is of the lab as a whole.
 type LabChange struct {
+	Restart    string       `json:"restart_policy"`
 	Term       uint64       `json:"term"`
 	Leader     int          `json:"leader"`
 	Commit     uint64       `json:"commit"`
@@ -598,6 +619,7 @@ func (s *Status) Apply(u Update) {
 	if c := u.Lab; c != nil {
 		s.Term, s.Leader, s.Commit, s.Quorum, s.Config = c.Term, c.Leader, c.Commit, c.Quorum, c.Config
 		s.Clock, s.Partition, s.Load, s.LoadLast = c.Clock, c.Partition, c.Load, c.LoadLast
+		s.Restart = c.Restart
 		s.Faults, s.Undo = c.Faults, c.Undo
 		s.Violations, s.LastEvent, s.Breaks = c.Violations, c.LastEvent, c.Breaks
 	}

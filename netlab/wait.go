@@ -145,6 +145,7 @@ func environment(s *Status) *cond.Env {
 			Pending: n.Pending, Starts: n.Starts, Terms: termsText(n.Log),
 			Member: s.Config.Has(n.ID), ConfigIndex: int(n.ConfigIndex), FirstIndex: int(n.FirstIndex), SnapshotIndex: int(n.SnapshotIndex),
 			TransferTo: n.TransferTo, Flow: flow[n.ID],
+			Durable: int(n.Durable), Disk: diskMode(n), Exit: n.Exit, Forgot: n.Forgot, ClockRate: n.ClockRate, SkewNS: int(n.SkewNS),
 		})
 	}
 	for _, k := range s.Links {

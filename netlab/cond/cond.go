@@ -105,6 +105,13 @@ type Node struct {
 	SnapshotIndex int    `expr:"snapshot_index"`
 	TransferTo    int    `expr:"transfer_to"`
 	Flow          string `expr:"flow"` // how the leader sends to it: probe, replicate, snapshot; "" for nobody's
+
+	Durable   int     `expr:"durable"` // last index on its disk, as far as it knows
+	Disk      string  `expr:"disk"`    // what is wrong with its disk: ok, slow, fail, lie, full, torn
+	Exit      string  `expr:"exit"`    // why it is dead, when nobody asked for it
+	Forgot    string  `expr:"forgot"`  // what it lacked, when it was started, of what it had said is on its disk
+	ClockRate float64 `expr:"clock_rate"`
+	SkewNS    int     `expr:"skew_ns"`
 }
 
 // Link is one directed link of an Env.
