@@ -21,7 +21,7 @@ func verbs() []*verb {
 
 		runVerb(), demoVerb(),
 
-		benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
+		proxyVerb(), benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
 
 		labVerb(), nodeVerb(), completeVerb(),
 	}
