@@ -135,6 +135,12 @@ func flagValues(v *verb, f cli.Flag) []candidate {
 			out = append(out, candidate{p.Name, p.About})
 		}
 		return append(out, candidate{"help", "list them all, and regions"})
+	case "kinds":
+		var out []candidate
+		for _, k := range netlab.ChaosKinds() {
+			out = append(out, candidate{k.Name, k.About})
+		}
+		return append(out, candidate{"help", "list them all"})
 	case "read":
 		return reads
 	case "kind":

@@ -163,6 +163,12 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	if l := s.Load; l != nil {
 		fmt.Fprintf(&b, "\nload: %s of %s writes/s by %s, %d done, %d failed\n", number(float64(int(l.PerSec*10))/10), number(l.Rate), plural(l.Clients, "client"), l.Done, l.Failed)
 	}
+	if x := s.Chaos; x != nil {
+		fmt.Fprintf(&b, "\nchaos: %d of %s done, until %s, seed %d\n", x.Done, plural(x.Faults, "fault"), labTime(x.UntilNS), x.Seed)
+		for _, line := range x.Now {
+			b.WriteString("  now: " + clean(line) + "\n")
+		}
+	}
 	if links {
 		b.WriteString("\n")
 		if err := linkTable(&b, s.Links, st); err != nil {

@@ -15,7 +15,7 @@ func verbs() []*verb {
 		holdVerb(), releaseVerb(), speedVerb(), stepVerb(), breakVerb(), clockVerb(),
 
 		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
-		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(),
+		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(), chaosVerb(),
 
 		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
 

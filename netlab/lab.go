@@ -49,6 +49,7 @@ type lab struct {
 	hangUp   context.CancelFunc
 	running  sync.WaitGroup // goroutines of connections and processes
 	workload workload
+	nemesis  chaos
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
 
 	acting  sync.Mutex // one operation on processes at a time
@@ -442,7 +443,10 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
 		"heal": l.healLab, "undo": l.undo,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
-		"load": l.load, "note": l.note,
+		"load": l.load, "note": l.note, "chaos": l.startChaos,
+	}
+	if op.Verb == "heal" && op.All {
+		return l.healAll(ctx, op)
 	}
 	if op.Verb == "restart" && op.Rolling {
 		return l.roll(ctx, op)
@@ -459,7 +463,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart stop pause resume wipe disk clock elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note")
+		WithHint("operations: kill restart stop pause resume wipe disk clock elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note chaos")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -44,6 +44,7 @@ type Status struct {
 	Undo   string        `json:"undo,omitempty"` // what undo would take back: the command line, or what it did
 
 	Breaks []BreakStatus `json:"breaks,omitempty"` // the breakpoints, in the order they were set
+	Chaos  *ChaosStatus  `json:"chaos,omitempty"`  // while a nemesis is at work
 }
 
 // ConfigStatus is the newest configuration the leader has, or the node of the
@@ -472,6 +473,7 @@ type Op struct {
 	Until   string        `json:"until,omitempty"`   // step: a condition at which to stop
 	Cond    string        `json:"cond,omitempty"`    // break: a name or a condition
 	ID      uint64        `json:"id,omitempty"`      // break with Stop: which; 0 is all
+	Chaos   *ChaosOptions `json:"chaos,omitempty"`   // chaos; nil is all of it chosen by the lab
 	Text    string        `json:"text,omitempty"`    // note
 	Disk    string        `json:"disk,omitempty"`    // disk: ok, slow (Delay, Jitter), fail, lie, full, torn, flip
 	Index   uint64        `json:"index,omitempty"`   // disk flip: in this entry
@@ -606,6 +608,7 @@ type LabChange struct {
 	Undo   string        `json:"undo,omitempty"`
 
 	Breaks []BreakStatus `json:"breaks,omitempty"`
+	Chaos  *ChaosStatus  `json:"chaos,omitempty"`
 }
 
 // Apply folds u into s. It replaces elements and never writes through what u
@@ -622,6 +625,7 @@ func (s *Status) Apply(u Update) {
 		s.Restart = c.Restart
 		s.Faults, s.Undo = c.Faults, c.Undo
 		s.Violations, s.LastEvent, s.Breaks = c.Violations, c.LastEvent, c.Breaks
+		s.Chaos = c.Chaos
 	}
 	if len(u.Gone) > 0 {
 		s.Nodes = slices.DeleteFunc(s.Nodes, func(n NodeStatus) bool { return slices.Contains(u.Gone, n.ID) })

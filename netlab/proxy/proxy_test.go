@@ -297,6 +297,36 @@ func TestALinkWithAFullBacklogStopsReading(t *testing.T) {
 	}
 }
 
+// Nor does a sender that dials again and again get more in.
+func TestAFullLinkTakesNothingFromNewConnections(t *testing.T) {
+	const backlog, size = 10 << 10, 1 << 10
+	w := newNetwork(t, 2, func(p *Proxy) { p.backlog = backlog })
+	w.hold(0)
+	l := w.lane(1, 2)
+	var first *inbound
+	for range 5 {
+		conn := w.dial()
+		s := &sender{Conn: conn, net: w, from: 1, to: 2}
+		raw := hello(1, 2, good)
+		for range 100 {
+			raw = append(raw, s.entry(size)...)
+		}
+		s.write(raw)
+		w.eventually("the connection waits for room", func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			waits := l.stalled && l.in != nil && l.in != first
+			if waits {
+				first = l.in
+			}
+			return waits
+		})
+	}
+	if c := w.counters(1, 2); c.Waiting > 100 {
+		t.Errorf("%d frames wait, of more than one connection", c.Waiting)
+	}
+}
+
 // fill sends to a node that does not read until the proxy cannot write to it.
 func fill(w *network, s *sender) *lane {
 	w.t.Helper()
@@ -307,22 +337,29 @@ func fill(w *network, s *sender) *lane {
 		return l.busy
 	}
 	var rest []byte // of a frame that was written in part
-	for range 3 {
-		// The kernel takes some megabytes; a write into a full connection stays.
+	end := time.Now().Add(patience)
+	for {
+		// The kernel takes some megabytes; a write into a full connection stays. Where
+		// for so long nothing has moved, and the proxy is at it, all is full.
 		s.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		before, moved := w.counters(s.from, s.to).Delivered, false
 		for {
 			if len(rest) == 0 {
 				rest = s.entry(1 << 20)
 			}
 			n, err := s.Write(rest)
-			rest = rest[n:]
+			rest, moved = rest[n:], moved || n > 0
 			if err != nil {
 				break
 			}
 		}
+		if !moved && stuck() && w.counters(s.from, s.to).Delivered == before {
+			return l
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("the link to a node that does not read does not fill\nlog:\n%s", w.log)
+		}
 	}
-	w.eventually("a write waits for the receiver", stuck)
-	return l
 }
 
 func TestAPausedNodeStallsOnlyItsOwnLinks(t *testing.T) {

@@ -465,9 +465,11 @@ func TestRawCorrupt(t *testing.T) {
 func TestRawTargetThatIsNotThere(t *testing.T) {
 	w := newRaw(t)
 	w.target.Close()
-	client := w.client()
-	if _, err := client.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection stands")
+	// The reset may come before dialing has ended.
+	if conn, err := net.Dial("tcp", w.raw.Addr()); err == nil {
+		if _, err := w.end(conn).Read(make([]byte, 1)); err == nil {
+			t.Error("the connection stands")
+		}
 	}
 	w.logged("connection ended", "reach the target", "connection refused")
 	if s := w.raw.Stats(); s.Failed != 1 || s.Accepted != 1 {
