@@ -1,15 +1,11 @@
 package cmd
 
-import (
-	"github.com/raftlab/raftlab/netlab"
-	"github.com/urfave/cli/v2"
-)
+import "github.com/raftlab/raftlab/netlab"
 
 func partitionVerb() *verb {
 	return &verb{
 		name: "partition", args: "SIDE [/ SIDE]..", usage: "Split the cluster into sides that cannot talk", category: categoryNet, dry: true,
 		min: 1, max: -1, words: []word{wordSide}, key: "p",
-		flags: []cli.Flag{&cli.DurationFlag{Name: "for", Usage: "`D` end it after so much lab time"}},
 		about: `Words up to / are one side; nodes that no side names form one more. A new
 partition replaces the old one; cuts, delays and losses are separate layers and
 stay. "raftlab heal" reopens it.`,
@@ -23,11 +19,7 @@ stay. "raftlab heal" reopens it.`,
 			if err != nil {
 				return err
 			}
-			length, err := c.positive("for")
-			if err != nil {
-				return err
-			}
-			return c.do(netlab.Op{Verb: "partition", Sides: sides, For: length})
+			return c.do(netlab.Op{Verb: "partition", Sides: sides})
 		},
 	}
 }

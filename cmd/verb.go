@@ -38,9 +38,6 @@ const (
 	wordNewNode
 	wordSide
 	wordLink
-	wordLinkOrFault
-	wordFrame
-	wordFrameAction
 	wordCond
 	wordKey
 	wordVerb

@@ -14,8 +14,7 @@ func verbs() []*verb {
 
 		holdVerb(), releaseVerb(), speedVerb(),
 
-		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
-		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(),
+		partitionVerb(), cutVerb(), slowVerb(), loseVerb(), healVerb(), linksVerb(),
 
 		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
 

@@ -55,15 +55,12 @@ type lab struct {
 
 	changing atomic.Pointer[Op] // the change of the configuration that is waited for
 
-	steps stepping
-
 	mu          sync.Mutex
 	members     []*member      // ascending by ID; replaced, never changed
 	bootstrap   []int          // voters of the first configuration
 	changedOnce bool           // the configuration
 	gone        map[int]uint64 // rev at which a node of this ID was last removed
 	faults      faults
-	breaks      breaks
 	events      *eventStore
 	random      *mrand.Rand
 	rev         uint64 // counts changes
@@ -169,9 +166,6 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	group.Go(func() error { return l.network.run(l.ctx) })
 	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
-	if err == nil {
-		err = l.startState()
-	}
 	if err == nil {
 		err = l.startAll(fresh)
 	}
@@ -320,9 +314,12 @@ func (l *lab) wire() error {
 			return err
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.setNetwork(l.faults.on)
+	for _, f := range l.faults.links {
+		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startAll starts every node and waits until they have registered. In a new
@@ -434,11 +431,8 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
-		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "duplicate": l.duplicate, "reorder": l.reorder,
-		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
-		"heal": l.heal, "undo": l.undo,
-		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
-		"load": l.load, "note": l.note,
+		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
+		"hold": l.hold, "release": l.release, "speed": l.speed, "load": l.load, "note": l.note,
 	}
 	if act := process[op.Verb]; act != nil {
 		l.acting.Lock()
@@ -452,7 +446,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note")
+		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose heal hold release speed load note")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -306,14 +306,10 @@ func faultMark(verb, text string) byte {
 		return 'P'
 	case "heal":
 		return 'H'
-	case "undo":
-		return 'U'
-	case "cut", "blackhole":
+	case "cut":
 		return 'X'
-	case "slow", "throttle":
+	case "slow":
 		return 'S'
-	case "duplicate", "reorder", "corrupt", "reset", "frame":
-		return 'F'
 	case "lose":
 		return 'L'
 	}

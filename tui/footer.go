@@ -77,7 +77,7 @@ func (p *picture) hint(k *keyMap, a action) hint {
 }
 
 // footerDrop is the order in which hints go when the line is too short.
-var footerDrop = []string{"o", "n", "c", "u", "l", "d", "s", "t", "a", "q", "h", "z", "r", "p", "w", "space", "x"}
+var footerDrop = []string{"o", "n", "c", "l", "d", "s", "t", "a", "q", "h", "z", "r", "p", "w", "space", "x"}
 
 func drawFooter(p *picture, pn pane, k *keyMap, actions []action, readOnly bool) {
 	hs := p.footerHints(k, actions, readOnly)

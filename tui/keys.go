@@ -10,7 +10,7 @@ import (
 // digits pick nodes, punctuation is time.
 type keyMap struct {
 	Kill, Restart, Pause, Elect               key.Binding
-	Partition, Cut, Slow, Lose, Heal, Undo    key.Binding
+	Partition, Cut, Slow, Lose, Heal          key.Binding
 	Add, Remove, Transfer, Snapshot           key.Binding
 	Put, Load                                 key.Binding
 	Hold, Slower, Faster                      key.Binding
@@ -37,7 +37,6 @@ func newKeyMap() keyMap {
 		Slow:      bind("s", "slow", "s"),
 		Lose:      bind("o", "lose", "o"),
 		Heal:      bind("h", "heal", "h"),
-		Undo:      bind("u", "undo", "u"),
 		Add:       bind("a", "add", "a"),
 		Remove:    bind("d", "remove", "d"),
 		Transfer:  bind("l", "lead", "l"),
@@ -112,7 +111,6 @@ func (k keyMap) actions() []action {
 		{k.Slow, "slow links down", true, footHome, (*model).slow},
 		{k.Lose, "lose some of the messages on links", true, footHome, (*model).lose},
 		{k.Heal, "reopen partitions and cuts", true, footHome, (*model).heal},
-		{k.Undo, "take back the last change to the network", true, footHome, (*model).undo},
 		{k.Put, "write a key", true, footHome, (*model).put},
 		{k.Load, "background writes on or off", true, footNone, (*model).load},
 		{k.Hold, "hold the lab clock, or release it; nothing is lost", true, footHome, (*model).hold},

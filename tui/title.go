@@ -66,9 +66,6 @@ func drawTitle(p *picture, pn pane) {
 			add(2, s, strong)
 		}
 		add(10, "quorum "+p.voters.quorumText(), plain)
-		if n := len(st.Faults); n > 0 {
-			add(5, plural(n, "fault", "faults"), plain)
-		}
 		if net := p.netText(); net != "" {
 			add(7, "net: "+net, plain)
 		}
@@ -187,7 +184,7 @@ func (p *picture) cuts() int {
 
 // netText says in short what is set on the network beside partition and cuts.
 func (p *picture) netText() string {
-	slow, lossy, other, total := 0, 0, 0, 0
+	slow, lossy, total := 0, 0, 0
 	var delay, loss float64
 	sameDelay, sameLoss := true, true
 	for _, l := range p.link {
@@ -202,9 +199,6 @@ func (p *picture) netText() string {
 		if l.Loss > 0 {
 			sameLoss = sameLoss && (lossy == 0 || loss == l.Loss)
 			lossy, loss = lossy+1, l.Loss
-		}
-		if shown := count1(l.DelayMS > 0) + count1(l.Loss > 0); len(linkParts(l)) > shown {
-			other++
 		}
 	}
 	links := func(n int) string {
@@ -228,17 +222,7 @@ func (p *picture) netText() string {
 		}
 		parts = append(parts, s)
 	}
-	if other > 0 {
-		parts = append(parts, links(other)+" faulty")
-	}
 	return strings.Join(parts, ", ")
-}
-
-func count1(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // drawSentence is line 2: what goes on, in as many words as fit.

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,13 +192,9 @@ func (w *network) record(from, to raft.NodeID, n uint64, done bool) Frame {
 // received is a frame as a fake node got it.
 type received struct {
 	from raft.NodeID
-	id   uint64 // the sender's, or damaged
+	id   uint64 // the sender's
 	size int
-	at   raft.Time // for tests to fill in
 }
-
-// damaged is the id of a frame that was refused because of its checksum.
-const damaged = 1<<64 - 1
 
 // fake is a node: it takes connections and keeps what arrives.
 type fake struct {
@@ -207,8 +202,6 @@ type fake struct {
 	id       raft.NodeID
 	listener net.Listener
 	got      chan received
-
-	tolerant atomic.Bool // damaged frames are expected
 
 	done   sync.WaitGroup
 	mu     sync.Mutex
@@ -258,11 +251,6 @@ func (f *fake) receive(conn net.Conn) {
 			return
 		}
 		got, m, err := wire.DecodeMessage(raw)
-		var refused *wire.ChecksumError
-		if errors.As(err, &refused) && f.tolerant.Load() {
-			f.got <- received{from: h.From, id: damaged, size: len(raw) + 4}
-			continue
-		}
 		if err != nil || m.From != h.From || m.To != f.id {
 			f.net.t.Errorf("node %d got %+v on the link from %d: %v", f.id, got, h.From, err)
 			return

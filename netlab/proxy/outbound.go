@@ -21,10 +21,7 @@ type outbound struct {
 // can do anything about an error.
 func (o *outbound) close() { _ = o.conn.Close() }
 
-var (
-	errDeadNode = errors.New("the node is dead")
-	errBarred   = errors.New("what was to be handed over may not arrive any more")
-)
+var errDeadNode = errors.New("the node is dead")
 
 // dialError is why a connection to a node did not come about.
 type dialError struct{ err error }
@@ -77,14 +74,10 @@ func (l *lane) dial() (*outbound, error) {
 	out := &outbound{conn: conn}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.addr != addr || l.closed:
+	if l.addr != addr || l.closed {
 		// It died, or came back elsewhere, meanwhile.
 		out.close()
 		return nil, errDeadNode
-	case l.barred != "":
-		out.close()
-		return nil, errBarred
 	}
 	l.out = out
 	l.proxy.conns.Add(1)

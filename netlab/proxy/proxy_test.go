@@ -41,7 +41,7 @@ func TestFramesArriveInOrder(t *testing.T) {
 func TestFramesOfAnySizeArrive(t *testing.T) {
 	for name, rules := range map[string]link.Rules{"straight": {}, "delayed": slow} {
 		t.Run(name, func(t *testing.T) {
-			w := newNetwork(t, 2, func(p *Proxy) { p.backlog = 4 * wire.MaxFrame })
+			w := newNetwork(t, 2)
 			w.rules(1, 2, rules)
 			s := w.link(1, 2)
 			sizes := []int{0, 1, 100, segmentSmall, segmentLarge, chunkSize - 50, chunkSize, chunkSize + 1, 1 << 20, wire.MaxFrame - 100, 1}
@@ -306,17 +306,11 @@ func fill(w *network, s *sender) *lane {
 		defer l.mu.Unlock()
 		return l.busy
 	}
-	var rest []byte // of a frame that was written in part
 	for range 3 {
 		// The kernel takes some megabytes; a write into a full connection stays.
 		s.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		for {
-			if len(rest) == 0 {
-				rest = s.entry(1 << 20)
-			}
-			n, err := s.Write(rest)
-			rest = rest[n:]
-			if err != nil {
+			if _, err := s.Write(s.entry(1 << 20)); err != nil {
 				break
 			}
 		}
@@ -336,6 +330,8 @@ func TestAPausedNodeStallsOnlyItsOwnLinks(t *testing.T) {
 	other := w.link(1, 3)
 	other.send(1)
 	w.nodes[3].wants(1, 1)
+	w.rules(1, 2, link.Rules{Wall: true})
+	w.rules(1, 2, link.Rules{})
 	if c := w.counters(1, 2); c.Waiting == 0 {
 		t.Errorf("nothing waits: %+v", c)
 	}

@@ -6,10 +6,9 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// queue holds the frames of a link that wait in order: in the order they left,
-// which is also that of their due times. The zero queue is empty; an empty queue
-// holds no memory. A frame may be taken out of the middle; the first one is
-// always there.
+// queue holds the frames of a link that wait, in the order they left, which is
+// also that of their due times. The zero queue is empty; an empty queue holds no
+// memory.
 type queue struct {
 	first, last *segment
 	bytes       int // of the frames, and what it costs to keep them
@@ -19,19 +18,11 @@ type queue struct {
 type item struct {
 	id, number uint64
 	left, due  raft.Time
-	from, to   int   // its bytes in the segment
-	rare       *rare // nil for nearly all
-	gone       bool  // it was taken out
-}
-
-// rare is what few frames have.
-type rare struct {
-	copyOf uint64
-	damage uint64
+	from, to   int // its bytes in the segment
 }
 
 // itemCost is what a frame costs beside its bytes: an item, and some.
-const itemCost = 80
+const itemCost = 64
 
 // segment holds consecutive frames.
 type segment struct {
@@ -80,7 +71,7 @@ func (q *queue) empty() bool { return q.first == nil }
 func (q *queue) head() *item { return &q.first.items[q.first.start] }
 
 // push puts a frame behind the others, and a copy of its bytes.
-func (q *queue) push(f *Frame, raw []byte, damage uint64) {
+func (q *queue) push(f *Frame, raw []byte) {
 	s := q.last
 	if s == nil || cap(s.buf)-len(s.buf) < len(raw) {
 		s = takeSegment(s == nil, len(raw))
@@ -93,11 +84,9 @@ func (q *queue) push(f *Frame, raw []byte, damage uint64) {
 	}
 	from := len(s.buf)
 	s.buf = append(s.buf, raw...)
-	it := item{id: f.ID, number: f.Number, left: f.Left, due: f.Due, from: from, to: len(s.buf)}
-	if f.CopyOf != 0 || damage != 0 {
-		it.rare = &rare{copyOf: f.CopyOf, damage: damage}
-	}
-	s.items = append(s.items, it)
+	s.items = append(s.items, item{
+		id: f.ID, number: f.Number, left: f.Left, due: f.Due, from: from, to: len(s.buf),
+	})
 	q.bytes += len(raw) + itemCost
 }
 
@@ -109,7 +98,7 @@ func (q *queue) due(now raft.Time) (items []item, raw []byte) {
 	}
 	s := q.first
 	end := s.start
-	for end < len(s.items) && s.items[end].due <= now && !s.items[end].gone {
+	for end < len(s.items) && s.items[end].due <= now {
 		end++
 	}
 	if end == s.start {
@@ -125,46 +114,12 @@ func (q *queue) pop(n int) {
 		q.bytes -= s.items[i].to - s.items[i].from + itemCost
 	}
 	s.start += n
-	q.trim()
-}
-
-// trim lets go what stands before the first frame that is still there.
-func (q *queue) trim() {
-	for s := q.first; s != nil; s = q.first {
-		for s.start < len(s.items) && s.items[s.start].gone {
-			s.start++
-		}
-		if s.start < len(s.items) {
-			return
-		}
-		q.first = s.next
-		if q.first == nil {
-			q.last = nil
-		}
-		s.release()
+	if s.start < len(s.items) {
+		return
 	}
-}
-
-// each visits the frames but the first skip of them, with their bytes, until
-// visit returns false. take may be called on the one that is visited.
-func (q *queue) each(skip int, visit func(it *item, raw []byte) bool) {
-	for s := q.first; s != nil; s = s.next {
-		for i := s.start; i < len(s.items); i++ {
-			it := &s.items[i]
-			switch {
-			case it.gone:
-			case skip > 0:
-				skip--
-			case !visit(it, s.buf[it.from:it.to]):
-				return
-			}
-		}
+	q.first = s.next
+	if q.first == nil {
+		q.last = nil
 	}
-}
-
-// take takes a frame out. Who took those it wanted calls trim, unless somebody
-// is at work on the first ones, who does it then.
-func (q *queue) take(it *item) {
-	it.gone, it.rare = true, nil
-	q.bytes -= it.to - it.from + itemCost
+	s.release()
 }
