@@ -3,6 +3,7 @@ package netlab
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -263,6 +264,7 @@ func (c *change) prepare(ctx context.Context) error {
 		return errStopping
 	}
 	var stay []*member
+	var back []int
 	for _, id := range sorted(c.wish.next.Voters, c.wish.next.Learners) {
 		l.mu.Lock()
 		m := l.member(id)
@@ -270,6 +272,9 @@ func (c *change) prepare(ctx context.Context) error {
 		if m != nil {
 			stay = append(stay, m)
 			continue
+		}
+		if _, err := os.Stat(l.dir.nodeData(id)); err == nil {
+			back = append(back, id)
 		}
 		m, err := l.enlist(id)
 		if err != nil {
@@ -284,6 +289,13 @@ func (c *change) prepare(ctx context.Context) error {
 		if err := l.awaitJoin(ctx, m); err != nil {
 			return err
 		}
+	}
+	if len(back) > 0 {
+		goes := "goes"
+		if len(back) > 1 {
+			goes = "go"
+		}
+		c.notes = append(c.notes, fmt.Sprintf("%s %s on with the log and the vote from before: under an old number a server without them could vote a second time (§5.2)", names(back), goes))
 	}
 	if len(c.started) > 0 {
 		l.noteSides(c)

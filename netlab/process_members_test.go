@@ -172,6 +172,70 @@ func TestThreeToFiveToThree(t *testing.T) {
 	w.check(t, s)
 }
 
+// A server that comes back under its number has not forgotten its vote: a
+// candidate that was cut off while it was away asks it in the same term, which
+// has a leader (§5.2).
+func TestNodeThatIsAddedAgainVotesOnce(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes, config.Delay = 5, 60*time.Millisecond
+	config.ElectionMin, config.ElectionMax = 30*time.Second, 60*time.Second
+	s := startLab(t, config)
+	for _, cut := range [][]string{{"1", "2"}, {"2", "5"}, {"2", "to", "3"}, {"1", "to", "4"}} {
+		s.does(t, Op{Verb: "cut", Links: cut})
+	}
+	s.does(t, Op{Verb: "elect", Nodes: []string{"1", "2"}})
+	s.waits(t, "S1.role == 'leader' and S2.role == 'candidate' and S3.vote == 1 and S4.vote == 2")
+	s.does(t, Op{Verb: "heal", Links: []string{"1", "4"}})
+	s.does(t, Op{Verb: "remove", Nodes: []string{"3"}})
+	// The new links from and to S3 are whole: S2 asks it until it answers.
+	res := s.does(t, Op{Verb: "add", Nodes: []string{"3"}})
+	if !slices.ContainsFunc(res.Notes, func(n string) bool { return strings.HasPrefix(n, "S3 goes on with the log and the vote from before") }) {
+		t.Errorf("notes %q do not say that S3 is no new server", res.Notes)
+	}
+	for _, n := range s.see(t).Nodes {
+		if n.Role == RoleLeader && n.ID != 1 || n.ID == 3 && n.Vote != 1 {
+			t.Errorf("S%d is %s in term %d, where S1 leads, and voted for S%d", n.ID, n.Role, n.Term, n.Vote)
+		}
+	}
+}
+
+// Servers that are added again vote for nobody who lacks what they had: a
+// candidate that was cut off while they were away counts them as those it knew,
+// and could decide against what is committed (§5.4.1).
+func TestNodesThatAreAddedAgainKnowWhatTheyHad(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes, config.Delay = 5, 150*time.Millisecond
+	config.ElectionMin, config.ElectionMax = 30*time.Second, 60*time.Second
+	s := startLab(t, config)
+	s.does(t, Op{Verb: "elect", Nodes: []string{"1"}})
+	s.waits(t, "leader == 1")
+	s.waits(t, "converged")
+	s.does(t, Op{Verb: "partition", Sides: [][]string{{"2"}}})
+	s.does(t, Op{Verb: "members", Nodes: []string{"1", "2", "6"}})
+	if _, err := s.KV(t.Context(), KVOp{Op: "put", Key: "kept", Value: "1"}); err != nil {
+		t.Fatal(told(err))
+	}
+	s.does(t, Op{Verb: "members", Nodes: []string{"1", "2", "3", "4", "6"}, NoWait: true})
+	s.does(t, Op{Verb: "elect", Nodes: []string{"2"}})
+	s.waits(t, "S2.term == 2 and S3.term == 2 and S4.term == 2")
+	s.does(t, Op{Verb: "heal"})
+	s.waits(t, "S1.term == 2") // it led until it heard of that
+	s.does(t, Op{Verb: "elect", Nodes: []string{"1"}})
+	s.waits(t, "leader != 0")
+	if r, err := s.KV(t.Context(), KVOp{Op: "get", Key: "kept"}); err != nil || !r.Found {
+		t.Errorf("what was committed is gone: %+v, %v", r, err)
+	}
+	list, err := s.Events(t.Context(), EventQuery{})
+	if err != nil {
+		t.Fatal(told(err))
+	}
+	for _, e := range list {
+		if e.Node == 2 && strings.HasPrefix(e.Text, "won term") {
+			t.Errorf("S2, which does not have what is committed, %s", e.Text)
+		}
+	}
+}
+
 // A node that was wiped returns while writes go on, although the entries it
 // needs are gone: it is sent a snapshot.
 func TestWipedNodeReturnsBySnapshot(t *testing.T) {

@@ -92,11 +92,13 @@ func (l *lab) saveRoster() error {
 
 // enlist makes a node that joins: its links, its place in the address books,
 // its line in lab.json. It starts no process. With acting held.
+//
+// A node of this number that was removed has left its data, and this one goes on
+// with it. Who was cut off while that one was removed still counts its votes, and
+// the entries it has, as those of the server of that number. Under a server with
+// that number and no memory of either, who is cut off could win an election
+// without what is committed, or in a term that has a leader (§5.2, §5.4.1).
 func (l *lab) enlist(id int) (*member, error) {
-	// What a node of this number left that was removed is not this one's.
-	if err := os.RemoveAll(l.dir.node(id)); err != nil {
-		return nil, fmt.Errorf("make room for S%d: %w", id, err)
-	}
 	m := newMember(id)
 	m.joins = true
 	l.mu.Lock()
@@ -129,8 +131,8 @@ func (l *lab) connect(m *member) error {
 	return nil
 }
 
-// strike takes a node out of the lab whose process has ended, and its data and
-// links with it. With acting held.
+// strike takes a node out of the lab whose process has ended, and its links with
+// it. Its data stays, see enlist. With acting held.
 func (l *lab) strike(m *member) error {
 	l.mu.Lock()
 	if l.member(m.id) != m {
@@ -145,11 +147,7 @@ func (l *lab) strike(m *member) error {
 	err := l.network.remove(m.id)
 	l.mu.Unlock()
 	defer close(m.gone)
-	err = errors.Join(err, l.saveRoster())
-	if rerr := os.RemoveAll(l.dir.node(m.id)); rerr != nil {
-		err = errors.Join(err, fmt.Errorf("delete the data of S%d: %w", m.id, rerr))
-	}
-	return err
+	return errors.Join(err, l.saveRoster())
 }
 
 // dismiss ends a node's process and strikes it. With acting held.
@@ -186,7 +184,7 @@ func (l *lab) seeOff(m *member) {
 					l.log.Error("node not removed", "node", m.id, "error", err)
 					l.tellOf(m.id, fmt.Sprintf("is out of the configuration, but could not be removed: %v", err))
 				} else {
-					l.tellOf(m.id, "removed: its process has ended, its links and its data are gone")
+					l.tellOf(m.id, "removed: its process has ended and its links are gone; its data stays, should it be added again")
 				}
 				l.acting.Unlock()
 				return
@@ -255,6 +253,11 @@ func (l *lab) forgets(wiped []*member) error {
 		}
 		empty = empty && err != nil
 	}
+	if empty {
+		if err := l.forgetFormer(); err != nil {
+			return err
+		}
+	}
 	l.mu.Lock()
 	if empty {
 		l.bootstrap, l.changedOnce = l.ids(), false
@@ -265,4 +268,21 @@ func (l *lab) forgets(wiped []*member) error {
 	}
 	l.mu.Unlock()
 	return l.saveRoster()
+}
+
+// forgetFormer deletes what nodes have left that were removed: a cluster that
+// begins anew shares no log with them. With acting held.
+func (l *lab) forgetFormer() error {
+	for id := 1; id <= NodesMax; id++ {
+		l.mu.Lock()
+		here := l.member(id) != nil
+		l.mu.Unlock()
+		if here {
+			continue
+		}
+		if err := os.RemoveAll(l.dir.node(id)); err != nil {
+			return fmt.Errorf("delete the data of S%d, which was removed: %w", id, err)
+		}
+	}
+	return nil
 }

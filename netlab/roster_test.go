@@ -2,6 +2,8 @@ package netlab
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -123,7 +125,11 @@ func TestWipedNodesAreToldWhatIsSafe(t *testing.T) {
 	if got := bootstrap(l, 3); len(got) != 3 {
 		t.Errorf("S3, which has its data, is told %v", got)
 	}
+	data(l, 7) // it was removed
 	l.must(t, Op{Verb: "wipe", Nodes: []string{"all"}})
+	if _, err := os.Stat(l.dir.node(7)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a lab that begins anew keeps what a removed node left: %v", err)
+	}
 	for _, id := range []int{1, 2, 3, 5} {
 		if got := bootstrap(l, id); !slices.Equal(got, []raft.NodeID{1, 2, 3, 5}) {
 			t.Errorf("where nobody has data S%d is told %v, want to begin anew with all nodes", id, got)

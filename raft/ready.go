@@ -6,21 +6,20 @@ package raft
 //     leader replicates while its own disk writes (thesis §10.2.1).
 //  2. Chunks are written to the snapshot they belong to, in order. They need not
 //     be durable before an Install asks for it, and may be lost in a crash.
-//  3. Install, unless nil, puts the snapshot whose chunks are complete in its
-//     place, then State and Entries go to stable storage. Entries[0] may
-//     overwrite: what the disk holds from Entries[0].Index on is dropped first.
-//     When all is durable, the caller says [Node.Persisted] with this Ready's
-//     Sync. Several Readys may be on their way to the disk at once; they become
-//     durable in order.
+//  3. State, Install and Entries go to stable storage. Install puts the snapshot
+//     whose chunks are complete in its place; Entries[0] may overwrite: what the
+//     disk holds from Entries[0].Index on is dropped first. In whatever order the
+//     caller does that, at no moment may the disk hold an entry or a snapshot of a
+//     term it does not know of, or a log that does not follow its snapshot. When
+//     all is durable, the caller says [Node.Persisted] with this Ready's Sync.
+//     Several Readys may be on their way to the disk at once; they become durable
+//     in order.
 //  4. AfterSync leaves once everything up to and including this Ready is durable
 //     (Figure 2: "updated on stable storage before responding to RPCs").
 //  5. After an Install the state machine is made the snapshot's, before anything
 //     else is applied. Committed is applied, in order, each entry once.
 //     [Node.Applied] says how far the state machine is, its snapshot included.
 //  6. Reads whose Index is applied are answered.
-//
-// State and Entries of one Ready are written State first, so that a torn write
-// leaves no entry of a term the server does not know of.
 //
 // Entries, Committed and the bodies of messages may be kept but share memory
 // with the Node and must not be changed; Events, Reads, and what they point to, are

@@ -115,7 +115,7 @@ func (m *model) add(tea.KeyMsg) tea.Cmd {
 	return m.ask("add " + strconv.Itoa(next))
 }
 
-// remove asks: a node that leaves takes its data with it.
+// remove asks: the process of a node that leaves ends.
 func (m *model) remove(tea.KeyMsg) tea.Cmd {
 	if ids := m.picked(); len(ids) > 0 {
 		m.confirm("remove " + numbers(ids))
@@ -510,9 +510,9 @@ func (m *model) confirm(line string) {
 	case "down":
 		m.ui.textTitle = "This stops the lab and all its nodes, for everyone who watches it."
 	case "remove":
-		m.ui.textTitle = "This takes nodes out of the cluster: once it has decided so, each one's process ends and its data is deleted."
+		m.ui.textTitle = "This takes nodes out of the cluster: once it has decided so, each one's process ends."
 	case "members":
-		m.ui.textTitle = "Nodes that are not named leave the cluster: once it has decided so, each one's process ends and its data is deleted."
+		m.ui.textTitle = "Nodes that are not named leave the cluster: once it has decided so, each one's process ends."
 	default:
 		m.ui.textTitle = "This deletes what the nodes have on disk: entries only they stored are gone."
 	}

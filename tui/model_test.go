@@ -366,7 +366,7 @@ func TestConfirmShowsThePreview(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestModel(t, &fakeLab{}, nil)
 		press(m, "4d")
-		for _, want := range []string{"raftlab remove 4", "its data is deleted", "would run remove 4", "y yes  n no"} {
+		for _, want := range []string{"raftlab remove 4", "process ends", "would run remove 4", "y yes  n no"} {
 			if !strings.Contains(strings.Join(strings.Fields(screenOf(m)), " "), strings.Join(strings.Fields(want), " ")) {
 				t.Errorf("no %q in\n%s", want, screenOf(m))
 			}

@@ -98,7 +98,7 @@ func TestOnATerminal(t *testing.T) {
 	term("send-keys", "n")
 	await("its snapshot", shows("[snap", "snapshot of 1-"))
 	term("send-keys", "d")
-	await("the question", shows("SURE?", "raftlab remove 4", "its data is deleted"))
+	await("the question", shows("SURE?", "raftlab remove 4", "process ends"))
 	term("send-keys", "y")
 	await("three nodes, one of them the leader, and the next one picked", func(s string) bool {
 		return shows("3 nodes", "all 3 nodes follow", "S4 removed", "> S3 ")(s) && !strings.Contains(s, "S4 LEADER")

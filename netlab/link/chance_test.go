@@ -40,11 +40,6 @@ func linkOf(r Rules) *Link {
 	return &l
 }
 
-// judged is the verdict on a frame that is alone on its link.
-func judged(r Rules, seed uint64, from, to raft.NodeID, number uint64) Verdict {
-	return linkOf(r).Judge(seed, &Frame{From: from, To: to, Number: number})
-}
-
 // flights are how long many frames take on a link of which each is alone.
 func flights(d Delay, seed uint64, from, to raft.NodeID) []float64 {
 	l := linkOf(with(d))
