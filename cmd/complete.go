@@ -84,7 +84,7 @@ func completeWords(ctx context.Context, lab string, words []string) []candidate 
 	var out []candidate
 	switch {
 	case pending != nil:
-		out = flagValues(pending)
+		out = flagValues(v, pending)
 		if _, list := pending.(*cli.StringSliceFlag); list {
 			out = listed(out, last)
 		}
@@ -117,7 +117,7 @@ func flagNames(flags []cli.Flag) []candidate {
 }
 
 // flagValues are the values of flags that have few.
-func flagValues(f cli.Flag) []candidate {
+func flagValues(v *verb, f cli.Flag) []candidate {
 	words := func(s ...string) (out []candidate) {
 		for _, w := range s {
 			out = append(out, candidate{word: w})
@@ -130,17 +130,34 @@ func flagValues(f cli.Flag) []candidate {
 	case "color":
 		return words("auto", "always", "never")
 	case "profile":
-		return words(netlab.ProfileLAN, netlab.ProfileClassroom)
+		var out []candidate
+		for _, p := range netlab.Profiles() {
+			out = append(out, candidate{p.Name, p.About})
+		}
+		return append(out, candidate{"help", "list them all, and regions"})
+	case "kinds":
+		var out []candidate
+		for _, k := range netlab.ChaosKinds() {
+			out = append(out, candidate{k.Name, k.About})
+		}
+		return append(out, candidate{"help", "list them all"})
 	case "read":
 		return reads
 	case "kind":
-		return words(eventKinds...)
+		if v != nil && v.name == "events" {
+			return words(eventKinds...)
+		}
+		return kindCandidates()
+	case "distribution":
+		return words(netlab.Distributions()...)
 	case "unsafe":
 		var out []candidate
 		for _, r := range raft.UnsafeRules() {
 			out = append(out, candidate{r.Name, r.Breaks})
 		}
 		return append(out, candidate{"help", "list them all"})
+	case "policy", "restart-policy":
+		return []candidate{{netlab.PolicyNever, "they stay dead"}, {netlab.PolicyOnFailure, "they are restarted, with a back-off"}}
 	case "motion":
 		return words("full", "less", "none")
 	case "lab":
@@ -184,18 +201,37 @@ func argValues(ctx context.Context, lab string, kind word, before []string) []ca
 	switch kind {
 	case wordNode:
 		return nodeCandidates(askStatus(ctx, lab))
+	case wordNodeOrDisk:
+		return modesOrNodes(ctx, lab, diskModes(), before)
+	case wordNodeOrClock:
+		return modesOrNodes(ctx, lab, clockModes(), before)
 	case wordNewNode:
 		return newNodeCandidates(askStatus(ctx, lab), before)
 	case wordSide:
 		return append(nodeCandidates(askStatus(ctx, lab)), candidate{"/", "the next side"})
+	case wordLinkOrFault:
+		s := askStatus(ctx, lab)
+		return append(faultCandidates(s), nodeCandidates(s)...)
+	case wordFrame:
+		return frameCandidates(ctx, lab)
+	case wordFrameAction:
+		return frameActions(ctx, lab, before)
 	case wordLink:
 		out := nodeCandidates(askStatus(ctx, lab))
+		if len(before) > 0 && before[0] == netlab.FrameHold {
+			before = before[1:] // the links are behind it
+		}
 		if len(before) == 1 {
 			out = append(out, candidate{"to", "one way"})
 		}
 		return out
-	case wordCond:
+	case wordCond, wordBreak:
 		var out []candidate
+		if kind == wordBreak {
+			for _, n := range netlab.NamedBreaks() {
+				out = append(out, candidate{n.Name, n.About})
+			}
+		}
 		for name, stands := range cond.Words {
 			out = append(out, candidate{name, stands})
 		}
@@ -236,6 +272,44 @@ func nodeCandidates(s *netlab.Status) []candidate {
 	return append(out,
 		candidate{netlab.WordLeader, "who leads now"}, candidate{netlab.WordFollowers, "all other voters"}, candidate{netlab.WordLearners, "those without a vote"},
 		candidate{netlab.WordDead, "those whose process has ended"}, candidate{netlab.WordRandom, "any node"}, candidate{netlab.WordAll, "every node"})
+}
+
+// kindCandidates are the words for kinds of frames.
+func kindCandidates() []candidate {
+	about := make(map[string]string)
+	for _, w := range netlab.KindWords() {
+		about[w.Word] = w.About
+	}
+	var out []candidate
+	for _, name := range netlab.KindNames() {
+		out = append(out, candidate{name, about[name]})
+	}
+	return out
+}
+
+// faultCandidates are the names of what is set on the network.
+func faultCandidates(s *netlab.Status) []candidate {
+	if s == nil {
+		return nil
+	}
+	var out []candidate
+	for _, f := range s.Faults {
+		out = append(out, candidate{faultName(f), f.Text + ": " + linksWords(f.Links, s.Links)})
+	}
+	return out
+}
+
+// modesOrNodes are nodes, and behind one also what they can be made; nothing
+// behind that.
+func modesOrNodes(ctx context.Context, lab string, modes []candidate, before []string) []candidate {
+	if slices.ContainsFunc(modes, func(m candidate) bool { return slices.Contains(before, m.word) }) {
+		return nil
+	}
+	nodes := nodeCandidates(askStatus(ctx, lab))
+	if len(before) == 0 {
+		return nodes
+	}
+	return append(slices.Clone(modes), nodes...)
 }
 
 // newNodeCandidates are the numbers of nodes that could be added: learners,

@@ -24,7 +24,7 @@ func eventsVerb() *verb {
 		about: `Routine events, such as appends under load, are left out of the table; -v shows
 them too, and so does --kind; -o json and jsonl always do. With -f alone it starts
 now. The kinds are role timeout term vote elected append truncate refuse commit
-config snapshot transfer read process fault clock client note violation.`,
+config snapshot transfer read process fault clock client break note violation.`,
 		examples: []example{
 			{"raftlab events --since 10s", "the last ten seconds of lab time"},
 			{"raftlab events -f", "from now on"},
@@ -78,7 +78,7 @@ var eventKinds = []string{
 	netlab.EventRole, netlab.EventTimeout, netlab.EventTerm, netlab.EventVote, netlab.EventElected,
 	netlab.EventAppend, netlab.EventTruncate, netlab.EventRefuse, netlab.EventCommit,
 	netlab.EventConfig, netlab.EventSnapshot, netlab.EventTransfer, netlab.EventRead,
-	netlab.EventProcess, netlab.EventFault, netlab.EventClock, netlab.EventClient, netlab.EventNote, netlab.EventViolation,
+	netlab.EventProcess, netlab.EventFault, netlab.EventClock, netlab.EventClient, netlab.EventBreak, netlab.EventNote, netlab.EventViolation,
 }
 
 // parseKinds reads the kinds that --kind names.
@@ -174,7 +174,7 @@ func eventLine(e netlab.Event, st style) string {
 		who = nodeName(e.Node)
 	case e.Kind == netlab.EventFault:
 		who = "net"
-	case e.Kind == netlab.EventClock:
+	case e.Kind == netlab.EventClock || e.Kind == netlab.EventBreak:
 		who = "clk"
 	}
 	line := fmt.Sprintf("%s %-3s %s", st.dim(labTime(e.LabNS)), who, clean(e.Text))

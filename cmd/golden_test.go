@@ -84,6 +84,26 @@ func splitLab() *netlab.Status {
 		}
 	}
 	s.Links[0].Loss = 0.055
+	var slow, cut, wall [][2]int
+	for i := range s.Links {
+		l := &s.Links[i]
+		ends := [2]int{l.From, l.To}
+		slow, l.Set = append(slow, ends), "slow 20ms"
+		if l.Cut {
+			cut, l.Set = append(cut, ends), l.Set+", cut"
+		}
+		if l.Wall {
+			wall = append(wall, ends)
+		}
+	}
+	s.Links[0].Set += ", lose 5.5%"
+	s.Undo = "raftlab slow all 20ms"
+	s.Faults = []netlab.FaultStatus{
+		{ID: 1, Verb: "slow", Text: "slow 20ms", Links: slow, Line: "raftlab slow all 20ms", Hits: 1204},
+		{ID: 2, Verb: "lose", Text: "lose 5.5%", Links: [][2]int{{1, 2}}, Line: "raftlab lose 1 to 2 5.5%", Hits: 3},
+		{ID: 4, Verb: "cut", Text: "cut", Links: cut, Line: "raftlab cut 3 to 5\x1b[2J", UntilNS: s.Clock.LabNS + 1_500_000_000},
+		{ID: 7, Verb: "partition", Text: "partition 2 4 / 1 3 5", Links: wall, Line: "raftlab partition 2 4"},
+	}
 	return s
 }
 
@@ -95,10 +115,54 @@ func TestStatusTable(t *testing.T) {
 	golden(t, "status.txt", b.String())
 }
 
+func TestFaultTable(t *testing.T) {
+	s := splitLab()
+	s.Faults = append(s.Faults,
+		netlab.FaultStatus{ID: 9, Verb: "frame hold", Text: "frame hold --kind append", Links: [][2]int{{1, 3}, {3, 1}, {4, 1}}, Hits: 2},
+		netlab.FaultStatus{ID: 10, Verb: "corrupt", Text: "corrupt 1%", Links: [][2]int{{1, 3}, {2, 3}, {3, 1}, {3, 2}, {3, 4}, {3, 5}, {4, 3}, {5, 3}}})
+	var b strings.Builder
+	if err := faultTable(&b, s, style{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "faults.txt", b.String())
+	b.Reset()
+	if err := faultTable(&b, &netlab.Status{}, style{}); err != nil || b.String() != "nothing is set on the network\n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+// A row for each fate that a frame can have.
+func TestFrameTable(t *testing.T) {
+	frame := func(id uint64, f netlab.Frame) netlab.Frame {
+		f.ID, f.From, f.To, f.Term, f.Bytes, f.LeftNS = id, 1, 3, 7, 118, 42_304_100_000
+		return f
+	}
+	var b strings.Builder
+	table := &table{head: frameHead}
+	for _, f := range []netlab.Frame{
+		frame(1, netlab.Frame{Kind: "append", PrevIndex: 43, Entries: 1, DueNS: 42_324_100_000}),
+		frame(2, netlab.Frame{Kind: "append", PrevIndex: 43, Entries: 3, ArrivedNS: 42_324_412_000}),
+		frame(3, netlab.Frame{Kind: "heartbeat", DroppedNS: 42_304_100_000, Reason: "wall"}),
+		frame(4, netlab.Frame{Kind: "vote", DroppedNS: 42_304_100_000, Reason: "cut", Fault: 3}),
+		frame(5, netlab.Frame{Kind: "vote-reply", OK: true, Held: true, Fault: 4}),
+		frame(6, netlab.Frame{Kind: "prevote-reply", Held: true}),
+		frame(7, netlab.Frame{Kind: "append-reply", OK: true, Match: 44, ArrivedNS: 42_304_300_000, CopyOf: 6}),
+		frame(8, netlab.Frame{Kind: "append-reply", ArrivedNS: 42_304_300_000, CopyOf: 6, Injected: true}),
+		frame(9, netlab.Frame{Kind: "snapshot", PrevIndex: 900, Offset: 3 << 20, ArrivedNS: 42_304_300_000, Corrupt: true}),
+		frame(10, netlab.Frame{Kind: "timeout-now"}),
+	} {
+		table.add(frameCells(&f)...)
+	}
+	if err := table.write(&b, style{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "frames.txt", b.String())
+}
+
 func TestStatusTableOfAnIllLab(t *testing.T) {
 	s := splitLab()
 	s.Leader, s.Clock.Held, s.Clock.Rate = 0, true, 0.1
-	s.Partition, s.Links = nil, nil
+	s.Partition, s.Links, s.Faults = nil, nil, nil
 	s.Nodes[0].State, s.Nodes[0].Pid, s.Nodes[0].Exit = netlab.StateDead, 0, "log damaged\x1b[2J"
 	s.Nodes[2].State = netlab.StatePaused
 	s.Nodes[4].Role = netlab.RoleCandidate
@@ -282,6 +346,18 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 		{"slow 3 80ms", "all links of S3, both ways"},
 		{"lose all 5", "all links"},
 		{"cut 2 4", "S2 and S4, both ways"},
+		{"cut 2 4 --kind append,request --next 3 --for 2s", "S2 and S4, both ways, only kind append,request, next 3"},
+		{"slow 1 to 3 20ms~5ms pareto", "what S1 sends to S3"},
+		{"throttle leader to 4 64KiB/s", "what leader sends to S4"},
+		{"reset all", "all links"},
+		{"frame hold 1 to 3 --kind vote", "what S1 sends to S3, only kind vote"},
+		{"frame 17 drop", ""},
+		{"heal", "takes away cut, partition 2 4 / 1 3 5"},
+		{"heal --all", "takes away slow 20ms, lose 5.5%, cut, partition 2 4 / 1 3 5"},
+		{"heal 2 4", "S2 and S4, both ways"},
+		{"heal f2", "takes away lose 5.5%: 1 to 2"},
+		{"heal f3", "there is no fault f3"},
+		{"undo", "takes back: raftlab slow all 20ms"},
 		{"put a", "put KEY VALUE: Write a key through Raft"},
 		{"kill", "kill NODE..: End nodes at once, as a power cut would"},
 		{"kill lea", ""},

@@ -11,7 +11,8 @@ func linksVerb() *verb {
 		name: "links", args: "[LINKS]", usage: "Show what is set on links and what passed them", category: categoryNet, dry: true,
 		max: 3, words: []word{wordLink},
 		about: `One row for each direction. Flight is the median time of the last messages
-delivered, in lab time; waiting are messages in the network now.`,
+delivered, in lab time; waiting are messages in the network now, and held those of
+them that wait until somebody lets them go.`,
 		examples: []example{
 			{"raftlab links", "all of them"},
 			{"raftlab links 1 to 2", "what S1 sends to S2"},

@@ -9,11 +9,15 @@ import (
 
 // do asks the lab for op and prints what came of it.
 func (c *call) do(op netlab.Op) error {
+	op.Line = c.line
+	if c.sh.taken != nil {
+		c.sh.taken(op)
+		return errDry
+	}
 	lab, err := c.lab()
 	if err != nil {
 		return err
 	}
-	op.Line = c.line
 	res, err := lab.Do(c.Context.Context, op)
 	if err != nil {
 		return err

@@ -35,14 +35,71 @@ func preview(line string, s *netlab.Status) string {
 		return previewChange(l.verb.name, l.args, slices.Contains(l.flags, "--learner"), s)
 	case "transfer":
 		return previewTransfer(l.args, s)
-	case "cut", "slow", "lose":
-		args := l.args
-		if l.verb.name != "cut" {
+	case "cut", "blackhole", "reset":
+		return previewFault(l.args, l.flags)
+	case "slow", "lose", "duplicate", "reorder", "corrupt", "throttle":
+		args := l.args[:len(l.args)-1]
+		if last := l.args[len(l.args)-1]; slices.Contains(netlab.Distributions(), strings.ToLower(last)) && len(args) > 1 {
 			args = args[:len(args)-1]
 		}
-		return previewLinks(args)
+		return previewFault(args, l.flags)
+	case "frame":
+		if l.args[0] == netlab.FrameHold {
+			return previewFault(l.args[1:], l.flags)
+		}
+	case "heal":
+		return previewHeal(l.args, slices.Contains(l.flags, "--all"), s)
+	case "undo":
+		if s.Undo == "" {
+			return "nothing is left to take back"
+		}
+		return "takes back: " + s.Undo
 	}
 	return ""
+}
+
+// previewFault says which links the words name, and which of their frames the
+// flags leave.
+func previewFault(args, flags []string) string {
+	text := previewLinks(args)
+	var limits []string
+	for _, f := range flags {
+		name, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "=")
+		if name != "for" && findFlag(faultFlags(), name, true) != nil {
+			limits = append(limits, name+" "+value)
+		}
+	}
+	if text == "" || len(limits) == 0 {
+		return text
+	}
+	return text + ", only " + strings.Join(limits, ", ")
+}
+
+// previewHeal says what heal takes away.
+func previewHeal(args []string, all bool, s *netlab.Status) string {
+	if len(args) > 0 {
+		id, isFault := netlab.ParseFault(args[0])
+		if !isFault {
+			return previewLinks(args)
+		}
+		for _, f := range s.Faults {
+			if f.ID == id {
+				return "takes away " + f.Text + ": " + linksWords(f.Links, s.Links)
+			}
+		}
+		return "there is no fault " + args[0]
+	}
+	var gone []string
+	for _, f := range s.Faults {
+		shuts := f.Verb == "partition" || f.Verb == "cut" || f.Verb == "blackhole" || f.Verb == "frame hold"
+		if all || shuts {
+			gone = append(gone, f.Text)
+		}
+	}
+	if len(gone) == 0 {
+		return "there is nothing to heal"
+	}
+	return "takes away " + strings.Join(gone, ", ")
 }
 
 // beginsNode tells whether word could become a word for nodes, and is none yet.

@@ -25,11 +25,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 type shell struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	lab            string // of lines that name none; "" is "default"
-	output         string // the format of lines that name none; "" is table
-	embedded       bool   // lines come from a scenario or the palette, not from a terminal
-	dry            bool   // only check lines: stop where a verb turns to the lab
-	typed          string // the line as its writer typed it, when that is not args
+	lab            string          // of lines that name none; "" is "default"
+	output         string          // the format of lines that name none; "" is table
+	embedded       bool            // lines come from a scenario or the palette, not from a terminal
+	dry            bool            // only check lines: stop where a verb turns to the lab
+	typed          string          // the line as its writer typed it, when that is not args
+	taken          func(netlab.Op) // takes what a line would ask the lab for; nil: the lab is asked
 }
 
 // errDry ends a dry run: nothing is wrong with the line.

@@ -141,8 +141,11 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	}
 	for _, n := range s.Nodes {
 		if n.State == netlab.StateDead && n.Exit != "" {
-			fmt.Fprintf(&b, "\n%s ended by itself: %s\n", nodeName(n.ID), clean(n.Exit))
+			fmt.Fprintf(&b, "\n%s ended by itself: %s%s\n", nodeName(n.ID), clean(n.Exit), comesBack(n, s))
 		}
+	}
+	if lines := nodeFaultLines(s); len(lines) > 0 {
+		b.WriteString("\n" + strings.Join(lines, "\n") + "\n")
 	}
 	if len(s.Partition) > 0 {
 		sides := make([]string, len(s.Partition))
@@ -151,7 +154,7 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 		}
 		fmt.Fprintf(&b, "\npartition: %s\n", strings.Join(sides, " | "))
 	}
-	if faults := linkFaults(s.Links); len(faults) > 0 {
+	if faults := faultLines(s); len(faults) > 0 {
 		b.WriteString("\n")
 		for _, f := range faults {
 			b.WriteString(f + "\n")
@@ -159,6 +162,12 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	}
 	if l := s.Load; l != nil {
 		fmt.Fprintf(&b, "\nload: %s of %s writes/s by %s, %d done, %d failed\n", number(float64(int(l.PerSec*10))/10), number(l.Rate), plural(l.Clients, "client"), l.Done, l.Failed)
+	}
+	if x := s.Chaos; x != nil {
+		fmt.Fprintf(&b, "\nchaos: %d of %s done, until %s, seed %d\n", x.Done, plural(x.Faults, "fault"), labTime(x.UntilNS), x.Seed)
+		for _, line := range x.Now {
+			b.WriteString("  now: " + clean(line) + "\n")
+		}
 	}
 	if links {
 		b.WriteString("\n")
@@ -187,6 +196,8 @@ func plural(n int, noun string) string {
 
 func clockState(c netlab.ClockStatus) string {
 	switch {
+	case c.Held && c.Break != nil:
+		return fmt.Sprintf("  HELD by breakpoint %d", c.Break.ID)
 	case c.Held:
 		return "  HELD"
 	case c.Rate != 1:
@@ -294,78 +305,29 @@ func logCell(n netlab.NodeStatus) string {
 	return s + strings.Join(parts, " ")
 }
 
-// linkFaults says what is set on links, a part for each kind of fault.
-func linkFaults(links []netlab.LinkStatus) []string {
-	var out []string
-	for _, of := range []func(netlab.LinkStatus) string{cutFault, delayFault, lossFault} {
-		out = append(out, sameFaults(links, of)...)
-	}
-	return out
-}
-
-// sameFaults says which links have which fault of one kind: both directions of
-// a pair together when they are alike, and all links together when all are.
-func sameFaults(links []netlab.LinkStatus, fault func(netlab.LinkStatus) string) []string {
-	set := make(map[[2]int]string)
-	where := make(map[string][]string)
-	var kinds []string
-	for _, l := range links {
-		set[[2]int{l.From, l.To}] = fault(l)
-	}
-	count := make(map[string]int)
-	for _, l := range links {
-		f, back := fault(l), set[[2]int{l.To, l.From}]
-		if f == "" {
+// faultLines say what is set on the network beside a partition.
+func faultLines(s *netlab.Status) []string {
+	var order []string
+	on := make(map[string][][2]int) // what several set alike is one line
+	for _, f := range s.Faults {
+		if f.Verb == "partition" || len(f.Links) == 0 {
 			continue
 		}
-		if count[f]++; count[f] == 1 {
-			kinds = append(kinds, f)
+		text := f.Text
+		if f.UntilNS > 0 {
+			text += " until " + labTime(f.UntilNS)
 		}
-		switch {
-		case f != back:
-			where[f] = append(where[f], linkName(l))
-		case l.From < l.To:
-			where[f] = append(where[f], fmt.Sprintf("%d %d", l.From, l.To))
+		if on[text] == nil {
+			order = append(order, text)
 		}
+		on[text] = append(on[text], f.Links...)
 	}
-	var out []string
-	for _, f := range kinds {
-		on := strings.Join(where[f], ", ")
-		if count[f] == len(links) && len(links) > 2 {
-			on = "all"
-		}
-		out = append(out, f+": "+on)
+	for i, text := range order {
+		links := on[text]
+		slices.SortFunc(links, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
+		order[i] = text + ": " + linksWords(slices.Compact(links), s.Links)
 	}
-	return out
-}
-
-func cutFault(l netlab.LinkStatus) string {
-	if l.Cut {
-		return "cut"
-	}
-	return ""
-}
-
-func delayFault(l netlab.LinkStatus) string {
-	switch {
-	case l.JitterMS > 0:
-		return fmt.Sprintf("slow %sms~%sms", number(l.DelayMS), number(l.JitterMS))
-	case l.DelayMS > 0:
-		return fmt.Sprintf("slow %sms", number(l.DelayMS))
-	}
-	return ""
-}
-
-func lossFault(l netlab.LinkStatus) string {
-	if l.Loss > 0 {
-		return "lose " + number(float64(int(l.Loss*10000+0.5))/100) + "%"
-	}
-	return ""
-}
-
-// linkFault is all that is set on one link.
-func linkFault(l netlab.LinkStatus) string {
-	return strings.Join(slices.DeleteFunc([]string{cutFault(l), delayFault(l), lossFault(l)}, func(s string) bool { return s == "" }), ", ")
+	return order
 }
 
 // linkName is a directed link as the words of LINKS name it.
@@ -373,9 +335,9 @@ func linkName(l netlab.LinkStatus) string { return fmt.Sprintf("%d to %d", l.Fro
 
 // linkTable writes a row for each directed link.
 func linkTable(w io.Writer, links []netlab.LinkStatus, st style) error {
-	t := &table{head: []string{"link", "set", ">sent", ">delivered", ">dropped", ">waiting", ">flight"}}
+	t := &table{head: []string{"link", "set", ">sent", ">delivered", ">dropped", ">waiting", ">held", ">flight"}}
 	for _, l := range links {
-		what := linkFault(l)
+		what := l.Set
 		if l.Wall {
 			what = strings.TrimSuffix("wall, "+what, ", ")
 		}
@@ -383,7 +345,7 @@ func linkTable(w io.Writer, links []netlab.LinkStatus, st style) error {
 		if l.FlightNS > 0 {
 			flight = time.Duration(l.FlightNS).Round(time.Microsecond).String()
 		}
-		t.add(linkName(l), what, u(l.Sent), u(l.Delivered), u(l.Dropped), strconv.Itoa(l.Held), flight)
+		t.add(linkName(l), what, u(l.Sent), u(l.Delivered), u(l.Dropped), strconv.Itoa(l.Held), strconv.Itoa(l.OnHold), flight)
 	}
 	return t.write(w, st)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,11 +25,12 @@ func upVerb() *verb {
 		name: "up", usage: "Start a lab in the background", category: categoryLab, dry: true,
 		flags: []cli.Flag{
 			&cli.IntFlag{Name: "nodes", Aliases: []string{"n"}, Usage: "`N` how many nodes, 1 to " + strconv.Itoa(netlab.NodesMax), DefaultText: "5"},
-			&cli.StringFlag{Name: "profile", Usage: "`NAME` lan, or classroom with timers and delays a person can follow", Value: netlab.ProfileLAN},
+			&cli.StringFlag{Name: "profile", Usage: "`PROFILE` the network and timers that fit it: " + profileNames() + ", regions like london,tokyo, or ./FILE; \"raftlab up --profile help\" lists all", Value: netlab.ProfileLAN},
+			&cli.StringFlag{Name: "faults", Usage: "`FILE` of lines like \"cut 1 to 2\": what is so before the nodes start"},
 			&cli.Float64Flag{Name: "speed", Usage: "`RATE` how fast the lab clock runs; 1 is real time", Value: 1},
 			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` what every random decision of the lab starts from", DefaultText: "drawn"},
-			&cli.DurationFlag{Name: "heartbeat", Usage: "`D` from one heartbeat of a leader to the next", DefaultText: "the profile's: 50ms, classroom 1s"},
-			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` bounds of the election timeout", DefaultText: "the profile's: 150ms-300ms, classroom 3s-9s"},
+			&cli.DurationFlag{Name: "heartbeat", Usage: "`D` from one heartbeat of a leader to the next", DefaultText: "the profile's: 50ms"},
+			&cli.StringFlag{Name: "election", Usage: "`MIN-MAX` bounds of the election timeout", DefaultText: "the profile's: 150ms-300ms"},
 			&cli.StringFlag{Name: "preload", Usage: "`LOGS` what nodes have in their logs at the start, as terms: '1=1114455666 2=1.1.10'"},
 			&cli.StringFlag{Name: "terms", Usage: "`TERMS` terms that nodes start in, when higher than their log's: '1=8'"},
 			&cli.BoolFlag{Name: "no-pre-vote", Usage: "nodes raise their term without asking first whether they could win (thesis §9.6)"},
@@ -36,6 +38,7 @@ func upVerb() *verb {
 			&cli.BoolFlag{Name: "no-ignore-votes", Usage: "nodes that hear a leader consider requests for votes all the same (§6)"},
 			&cli.BoolFlag{Name: "no-transfer", Usage: "leaders do not hand over (thesis §3.10)"},
 			&cli.StringFlag{Name: "snapshot-size", Usage: "`SIZE` of the log, like 64MiB, at which a node takes a snapshot; 0 is never (§7)", DefaultText: "the profile's: " + defaultSnapshotSize()},
+			&cli.StringFlag{Name: "restart-policy", Usage: "`POLICY` of nodes that end by themselves: never, or on-failure to have them restarted", Value: netlab.PolicyNever},
 			unsafeFlag(),
 			&cli.BoolFlag{Name: "tui", Usage: "open the terminal UI; leaving it does not stop the lab"},
 			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
@@ -66,8 +69,11 @@ The --no- flags take away what serious implementations add to the paper's Raft.
 
 func up(c *call) error {
 	config, err := upConfig(c)
-	if errors.Is(err, errUnsafeHelp) {
+	switch {
+	case errors.Is(err, errUnsafeHelp):
 		return listUnsafe(c)
+	case errors.Is(err, errProfileHelp):
+		return listProfiles(c)
 	}
 	if err != nil {
 		return err
@@ -114,7 +120,8 @@ func up(c *call) error {
 		return runTUI(c, client) // at once: the first election is worth seeing
 	}
 	var noLeader error
-	if !c.Bool("no-wait") {
+	held := slices.ContainsFunc(config.Start, func(op netlab.Op) bool { return op.Verb == "hold" })
+	if !c.Bool("no-wait") && !held {
 		if !existed {
 			steps.begin("waiting for a leader")
 		}
@@ -148,7 +155,7 @@ func up(c *call) error {
 
 // upConfig makes the lab's settings of the profile and the flags.
 func upConfig(c *call) (netlab.Config, error) {
-	config, err := netlab.Profile(c.String("profile"))
+	config, err := c.parseProfile(c.String("profile"))
 	if err != nil {
 		return config, err
 	}
@@ -175,7 +182,17 @@ func upConfig(c *call) (netlab.Config, error) {
 	if config.Unsafe, err = parseUnsafe(c.StringSlice("unsafe")); err != nil {
 		return config, err
 	}
-	config.Speed = c.Float64("speed")
+	if path := c.String("faults"); path != "" {
+		faults, err := parseFaults(path)
+		if err != nil {
+			return config, err
+		}
+		config.Start = append(config.Start, faults...)
+	}
+	config.RestartPolicy = c.String("restart-policy")
+	if c.IsSet("speed") {
+		config.Speed = c.Float64("speed")
+	}
 	config.Seed = c.Uint64("seed")
 	config.Listen = c.String("listen")
 	if config.Preload, err = parsePreload(c.String("preload")); err != nil {

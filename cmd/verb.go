@@ -36,9 +36,15 @@ const (
 	wordAny word = iota
 	wordNode
 	wordNewNode
+	wordNodeOrDisk
+	wordNodeOrClock
 	wordSide
 	wordLink
+	wordLinkOrFault
+	wordFrame
+	wordFrameAction
 	wordCond
+	wordBreak
 	wordKey
 	wordVerb
 	wordDemo

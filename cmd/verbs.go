@@ -8,19 +8,20 @@ func verbs() []*verb {
 
 		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), waitVerb(), expectVerb(),
 
-		killVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), electVerb(), transferVerb(), snapshotVerb(),
+		killVerb(), stopVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), diskVerb(), electVerb(), transferVerb(), snapshotVerb(),
 
 		addVerb(), removeVerb(), membersVerb(),
 
-		holdVerb(), releaseVerb(), speedVerb(),
+		holdVerb(), releaseVerb(), speedVerb(), stepVerb(), breakVerb(), clockVerb(),
 
-		partitionVerb(), cutVerb(), slowVerb(), loseVerb(), healVerb(), linksVerb(),
+		partitionVerb(), cutVerb(), blackholeVerb(), slowVerb(), throttleVerb(), loseVerb(), duplicateVerb(), reorderVerb(), corruptVerb(), resetVerb(),
+		healVerb(), undoVerb(), faultsVerb(), linksVerb(), framesVerb(), frameVerb(), chaosVerb(),
 
 		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
 
 		runVerb(), demoVerb(),
 
-		benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
+		proxyVerb(), benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
 
 		labVerb(), nodeVerb(), completeVerb(),
 	}

@@ -146,6 +146,17 @@ func (a *api) routes() http.Handler {
 	handle("GET", "/v1/access", a.tellAccess)
 	handle("GET", "/v1/stream", a.stream)
 	handle("GET", "/v1/events", a.events)
+	handle("GET", "/v1/faults", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.faultPage()) })
+	handle("GET", "/v1/frames", answer(func(q *query) (any, error) {
+		want := FrameQuery{
+			From: q.list("from"), To: q.list("to"), Kinds: q.list("kind"), Held: q.text("held") == "1",
+			Follow: q.text("after") != "", After: q.number("after"), Limit: int(min(q.number("limit"), framesKept)),
+		}
+		if q.err != nil {
+			return nil, q.err
+		}
+		return l.framesPage(&want)
+	}))
 	handle("GET", "/v1/log", answer(func(q *query) (any, error) {
 		return l.readLog(q.r.Context(), q.text("node"), q.number("from"), q.number("to"))
 	}))
@@ -157,7 +168,7 @@ func (a *api) routes() http.Handler {
 	handle("GET", "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeErrorStatus(w, http.StatusNotFound, Errorf(ExitUsage, "there is nothing at %s", quote(r.URL.Path)).
-			WithHint("GET /v1/status /v1/config /v1/events /v1/log /v1/dump /v1/stream /metrics, POST /v1/op /v1/kv /v1/wait /v1/down"))
+			WithHint("GET /v1/status /v1/config /v1/faults /v1/frames /v1/events /v1/log /v1/dump /v1/stream /metrics, POST /v1/op /v1/kv /v1/wait /v1/down"))
 	})
 	return a.guard(mux)
 }
@@ -280,6 +291,9 @@ type query struct {
 }
 
 func (q *query) text(name string) string { return q.r.URL.Query().Get(name) }
+
+// list are all values of a parameter that may be given more than once.
+func (q *query) list(name string) []string { return q.r.URL.Query()[name] }
 
 func (q *query) number(name string) uint64 {
 	text := q.text(name)

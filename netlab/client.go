@@ -152,6 +152,18 @@ func (c *Client) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	}
 }
 
+// Frames returns the frames q picks, oldest first.
+func (c *Client) Frames(ctx context.Context, q FrameQuery) (*FramePage, error) {
+	values := url.Values{"from": q.From, "to": q.To, "kind": q.Kinds, "limit": {strconv.Itoa(max(q.Limit, 0))}}
+	if q.Held {
+		values.Set("held", "1")
+	}
+	if q.Follow {
+		values.Set("after", strconv.FormatUint(q.After, 10))
+	}
+	return get[FramePage](ctx, c, "/v1/frames", values)
+}
+
 // Log returns the entries from..to of a node's log; to 0 is the last. Of a
 // node that does not run, its disk is read.
 func (c *Client) Log(ctx context.Context, node string, from, to uint64) (*Log, error) {

@@ -15,12 +15,6 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// The names of profiles.
-const (
-	ProfileLAN       = "lan"
-	ProfileClassroom = "classroom"
-)
-
 // snapshotBytes is at which size of its log a node takes a snapshot, unless
 // somebody says otherwise: a second or two of entries to read at a start.
 const snapshotBytes = 64 << 20
@@ -40,30 +34,6 @@ const (
 	preloadTermMax = 1 << 32 // terms a lab starts in
 )
 
-// Profile returns the settings that a name stands for: 5 nodes, and timers and
-// delays of a local network, or of one slow enough to be followed by eye.
-func Profile(name string) (Config, error) {
-	c := Config{
-		Nodes: 5, Profile: name, Speed: 1,
-		PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true, SnapshotBytes: snapshotBytes,
-	}
-	switch name {
-	case ProfileLAN:
-		// The paper's election timeouts (§9.3) over an undelayed loopback.
-		c.Heartbeat, c.ElectionMin, c.ElectionMax = 50*time.Millisecond, 150*time.Millisecond, 300*time.Millisecond
-	case ProfileClassroom:
-		// broadcastTime << electionTimeout (§5.6) holds as it does on the lan: a
-		// round trip is a fifth of the shortest timeout. The range is ten round trips
-		// wide, so that most elections have one candidate.
-		c.Heartbeat, c.ElectionMin, c.ElectionMax = time.Second, 3*time.Second, 9*time.Second
-		c.Delay = 300 * time.Millisecond
-	default:
-		return Config{}, Errorf(ExitUsage, "there is no profile %s", quote(name)).
-			WithHint("profiles: %s %s", ProfileLAN, ProfileClassroom)
-	}
-	return c, nil
-}
-
 // Validate says what is wrong with c, as an *Error of code 2.
 func (c *Config) Validate() error {
 	switch {
@@ -82,6 +52,8 @@ func (c *Config) Validate() error {
 		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
 	case c.Speed < SpeedMin || c.Speed > SpeedMax || c.Speed != c.Speed:
 		return speedError(c.Speed)
+	case c.RestartPolicy != "" && policyError(c.RestartPolicy) != nil:
+		return policyError(c.RestartPolicy)
 	case c.SnapshotBytes != 0 && (c.SnapshotBytes < SnapshotBytesMin || c.SnapshotBytes > SnapshotBytesMax):
 		return Errorf(ExitUsage, "a node takes a snapshot when its log has %d bytes to %d, not at %d", SnapshotBytesMin, int64(SnapshotBytesMax), c.SnapshotBytes).
 			WithHint(`"raftlab up --snapshot-size 64MiB", with 0 never; "raftlab snapshot NODE" takes one at any time`)
@@ -91,7 +63,10 @@ func (c *Config) Validate() error {
 			return Errorf(ExitUsage, "there is no unsafe rule %s", quote(name)).WithHint("raftlab up --unsafe help")
 		}
 	}
-	if err := delayError(c.Delay, c.Jitter); err != nil {
+	if err := c.validateLinks(); err != nil {
+		return err
+	}
+	if err := c.validateStart(); err != nil {
 		return err
 	}
 	if err := c.validateLogs(); err != nil {
@@ -177,6 +152,9 @@ func (c Config) withSeed() Config {
 // settled returns c with what its unsafe rules mean for other settings, and
 // with these in the order of [raft.UnsafeRules], each once.
 func (c Config) settled() Config {
+	if c.RestartPolicy == "" {
+		c.RestartPolicy = PolicyNever
+	}
 	named := c.Unsafe
 	c.Unsafe = nil
 	for _, r := range raft.UnsafeRules() {
@@ -236,8 +214,10 @@ func (c Config) difference(running Config) string {
 		return fmt.Sprintf("its heartbeat is %v, not %v", running.Heartbeat, c.Heartbeat)
 	case c.ElectionMin != running.ElectionMin || c.ElectionMax != running.ElectionMax:
 		return fmt.Sprintf("its election timeout is %v-%v, not %v-%v", running.ElectionMin, running.ElectionMax, c.ElectionMin, c.ElectionMax)
-	case c.Delay != running.Delay || c.Jitter != running.Jitter:
-		return fmt.Sprintf("its links were started with a delay of %v~%v, not %v~%v", running.Delay, running.Jitter, c.Delay, c.Jitter)
+	case c.networkText() != running.networkText():
+		return fmt.Sprintf("its links were started with %s, not %s", running.networkText(), c.networkText())
+	case !reflect.DeepEqual(c.Start, running.Start):
+		return "it was started with other faults"
 	case c.Seed != 0 && c.Seed != running.Seed:
 		return fmt.Sprintf("its seed is %d, not %d", running.Seed, c.Seed)
 	case c.Speed != running.Speed:
@@ -254,6 +234,8 @@ func (c Config) difference(running Config) string {
 		return "one of the two has leadership transfer off"
 	case c.SnapshotBytes != running.SnapshotBytes:
 		return fmt.Sprintf("its nodes take a snapshot at %s, not %s", snapshotText(running.SnapshotBytes), snapshotText(c.SnapshotBytes))
+	case c.settled().RestartPolicy != running.settled().RestartPolicy:
+		return fmt.Sprintf("it was started with restart policy %s, not %s", running.settled().RestartPolicy, c.settled().RestartPolicy)
 	case c.Listen != running.Listen:
 		switch {
 		case c.Listen == "":

@@ -63,26 +63,6 @@ func TestConfigSentences(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
-	for _, name := range []string{ProfileLAN, ProfileClassroom} {
-		config, err := Profile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := config.Validate(); err != nil {
-			t.Errorf("profile %s: %v", name, err)
-		}
-		// broadcastTime << electionTimeout (§5.6).
-		if 2*config.Delay*4 > config.ElectionMin {
-			t.Errorf("profile %s: a round trip of %v is not far below the timeout %v", name, 2*config.Delay, config.ElectionMin)
-		}
-	}
-	_, err := Profile("warp")
-	if e := checkMessage(t, err, ExitUsage, `there is no profile "warp"`); e.Hint != "profiles: lan classroom" {
-		t.Errorf("hint %q", e.Hint)
-	}
-}
-
 func TestSameConfig(t *testing.T) {
 	lan, _ := Profile(ProfileLAN)
 	running := lan.withSeed()

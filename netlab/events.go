@@ -1,9 +1,11 @@
 package netlab
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/explain"
+	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -141,4 +143,15 @@ func factEvent(node int, f *raft.Event, by *raft.Configuration, at time.Time) st
 		e.Kind = EventNote
 	}
 	return stored{Event: e, fact: f, by: by}
+}
+
+// damagedEvent says that a node refused frames that were damaged on their way.
+func damagedEvent(node int, d wire.Damaged, at time.Time) stored {
+	text := fmt.Sprintf("refused a damaged frame from %v", d.From)
+	if d.Frames > 1 {
+		text = fmt.Sprintf("refused %d damaged frames from %v", d.Frames, d.From)
+	}
+	return stored{Event: Event{
+		Schema: SchemaEvent, At: at, LabNS: int64(d.At), Node: node, Peer: int(d.From), Kind: EventNote, Text: text,
+	}}
 }

@@ -18,13 +18,16 @@ var testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // fakeLab is a lab without processes: its nodes are whatever reports a test
 // gives. Its clock is held at 0, so that nothing moves unless a test says so.
-func fakeLab(t *testing.T, nodes int) *lab {
+func fakeLab(t *testing.T, nodes int, change ...func(*Config)) *lab {
 	t.Helper()
 	config, err := Profile(ProfileLAN)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config.Nodes, config.Seed = nodes, 1
+	for _, f := range change {
+		f(&config)
+	}
 	l := &lab{dir: dir(t.TempDir()), name: "fake", config: config, run: 1, log: slog.New(slog.DiscardHandler)}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
 	l.talking, l.hangUp = context.WithCancel(context.Background())

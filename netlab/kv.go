@@ -183,9 +183,10 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 			return nil, err
 		}
 		l.mu.Lock()
-		addr, leader := m.status.ClientAddr, l.leader()
+		// Whether its lease holds is its own to say, also when another leads by now.
+		addr, leads := m.status.ClientAddr, m.status.Role == RoleLeader
 		l.mu.Unlock()
-		if req.Read == wire.ReadLease && leader != m.id {
+		if req.Read == wire.ReadLease && !leads {
 			return nil, notLeasing(op, m.id)
 		}
 		if op.Op == "get" {

@@ -49,18 +49,24 @@ type lab struct {
 	hangUp   context.CancelFunc
 	running  sync.WaitGroup // goroutines of connections and processes
 	workload workload
+	nemesis  chaos
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
 
-	acting sync.Mutex // one operation on processes at a time
+	acting  sync.Mutex // one operation on processes at a time
+	rolling sync.Mutex // one rolling restart at a time; before acting
 
 	changing atomic.Pointer[Op] // the change of the configuration that is waited for
+
+	steps stepping
 
 	mu          sync.Mutex
 	members     []*member      // ascending by ID; replaced, never changed
 	bootstrap   []int          // voters of the first configuration
 	changedOnce bool           // the configuration
+	policy      string         // of nodes that end by themselves
 	gone        map[int]uint64 // rev at which a node of this ID was last removed
 	faults      faults
+	breaks      breaks
 	events      *eventStore
 	random      *mrand.Rand
 	rev         uint64 // counts changes
@@ -166,6 +172,9 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	group.Go(func() error { return l.network.run(l.ctx) })
 	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
+	if err == nil {
+		err = l.startState()
+	}
 	if err == nil {
 		err = l.startAll(fresh)
 	}
@@ -280,6 +289,7 @@ func (l *lab) build(fresh bool) error {
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
 	l.events = newEventStore(eventsKept)
 	l.gone = make(map[int]uint64)
+	l.policy = l.config.settled().RestartPolicy
 	who := firstRoster(l.config.Nodes)
 	if l.meta != nil {
 		who = l.meta.roster
@@ -314,12 +324,9 @@ func (l *lab) wire() error {
 			return err
 		}
 	}
-	for _, f := range l.faults.links {
-		if err := l.network.setRules(f.from, f.to, f.rules); err != nil {
-			return err
-		}
-	}
-	return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.setNetwork(l.faults.on)
 }
 
 // startAll starts every node and waits until they have registered. In a new
@@ -427,12 +434,22 @@ func (l *lab) changed() <-chan struct{} {
 func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	process := map[string]func(context.Context, *Op) (*OpResult, error){
 		"kill": l.kill, "restart": l.restart, "pause": l.pause, "resume": l.resume, "wipe": l.wipe,
+		"stop": l.stopNodes, "disk": l.setDisk, "clock": l.setNodeClock,
 	}
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
-		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "heal": l.heal,
-		"hold": l.hold, "release": l.release, "speed": l.speed, "load": l.load, "note": l.note,
+		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "duplicate": l.duplicate, "reorder": l.reorder,
+		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
+		"heal": l.healLab, "undo": l.undo,
+		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
+		"load": l.load, "note": l.note, "chaos": l.startChaos,
+	}
+	if op.Verb == "heal" && op.All {
+		return l.healAll(ctx, op)
+	}
+	if op.Verb == "restart" && op.Rolling {
+		return l.roll(ctx, op)
 	}
 	if act := process[op.Verb]; act != nil {
 		l.acting.Lock()
@@ -446,7 +463,7 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 		return act(ctx, op)
 	}
 	return nil, Errorf(ExitUsage, "there is no operation %s", quote(op.Verb)).
-		WithHint("operations: kill restart pause resume wipe elect transfer snapshot add remove members partition cut slow lose heal hold release speed load note")
+		WithHint("operations: kill restart stop pause resume wipe disk clock elect transfer snapshot add remove members partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note chaos")
 }
 
 var errStopping = Errorf(ExitNoLab, "the lab is being stopped").WithHint("raftlab ls")

@@ -256,6 +256,9 @@ func (l *lab) meterLoad(ctx context.Context, w *writers) {
 		case <-ctx.Done():
 			return
 		}
+		if l.clock.Held() {
+			continue // it stays as it was
+		}
 		copy(samples[:], samples[1:])
 		samples[len(samples)-1] = w.done.Load()
 		w.perSec.Store(samples[len(samples)-1] - samples[0])

@@ -4,23 +4,64 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/raftlab/raftlab/node/clock"
 )
 
 // holdPatience is how long, in real time, hold waits for the nodes to stand.
 const holdPatience = time.Second
 
 // hold stops the lab clock: timers stand, frames wait, nothing is lost. It
-// returns when every node that runs has said that it stands, so what is read
-// from then on is the same however often it is read.
+// returns when every node that runs has said that it stands, and what they all
+// had said to others is in the network, so what is read from then on is the same
+// however often it is read.
 func (l *lab) hold(ctx context.Context, op *Op) (*OpResult, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.clock.Held() {
+		l.mu.Unlock()
 		return &OpResult{Text: "the lab clock is held already"}, nil
 	}
 	res := l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost")
-	patience := time.NewTimer(holdPatience)
-	defer patience.Stop()
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, holdPatience)
+	defer cancel()
+	if late := l.stand(ctx); late != 0 {
+		res.note(fmt.Sprintf("S%d has not said yet that it stands", late))
+	}
+	return res, nil
+}
+
+// stand waits until all nodes stand and their words are in the network, and
+// sets the lab clock to the time of the one that heard of the hold last: nobody is
+// ahead of it. It returns a node that has not said that it stands.
+func (l *lab) stand(ctx context.Context) (late int) {
+	if late := l.still(ctx); late != 0 {
+		return late
+	}
+	l.steps.mu.Lock()
+	defer l.steps.mu.Unlock()
+	all, err := l.waiting(ctx)
+	if err != nil {
+		return 0 // somebody has released it meanwhile, or a node's disk takes its time
+	}
+	at := l.clock.Now()
+	for _, w := range all {
+		at = max(at, w.At)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at > l.clock.Now() && l.clock.Advance(at) {
+		l.tellClock(l.clock.Setting())
+		l.touchLab()
+	}
+	return 0
+}
+
+// still waits until every node that runs has said that it stands, and returns
+// one that has not.
+func (l *lab) still(ctx context.Context) (late int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for l.clock.Held() { // somebody may release it meanwhile
 		moving := l.moving()
 		if moving == 0 {
@@ -28,21 +69,18 @@ func (l *lab) hold(ctx context.Context, op *Op) (*OpResult, error) {
 		}
 		changed := l.changed()
 		l.mu.Unlock()
-		late := false
+		over := false
 		select {
 		case <-changed:
-		case <-patience.C:
-			late = true
 		case <-ctx.Done():
-			late = true
+			over = true
 		}
 		l.mu.Lock()
-		if late {
-			res.note(fmt.Sprintf("S%d has not said yet that it stands", moving))
-			break
+		if over {
+			return moving
 		}
 	}
-	return res, nil
+	return 0
 }
 
 // moving is a node that runs and has not said that its clock stands, 0 when
@@ -91,12 +129,22 @@ func (l *lab) setClock(op *Op, rate float64, held bool, text string) *OpResult {
 	setting := l.clock.Adjust(rate, held)
 	for _, m := range l.members {
 		m.held = false
-		if m.conn != nil {
-			m.conn.tellClock(setting)
-		}
 	}
+	if !held {
+		l.breaks.stopped = nil
+	}
+	l.tellClock(setting)
 	l.touchLab()
 	return &OpResult{Text: text, Event: l.event(Event{Kind: EventClock, Text: text, Line: op.Line})}
+}
+
+// tellClock tells every node the clock's setting. With lab.mu held.
+func (l *lab) tellClock(s clock.Setting) {
+	for _, m := range l.members {
+		if m.conn != nil {
+			m.conn.tellClock(m.own.now().Setting(s))
+		}
+	}
 }
 
 // note keeps what somebody says among the events.

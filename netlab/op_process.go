@@ -15,18 +15,16 @@ import (
 
 // kill ends nodes with SIGKILL.
 func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
-	alive := func(s *NodeStatus) bool { return s.State != StateDead }
-	members, idle, err := l.pick(op, alive, "every %s is dead already", func(m *member) *Error {
-		if m.status.State == StateDead {
-			return Errorf(ExitConflict, "S%d is dead already", m.id).WithHint("raftlab restart %d", m.id)
-		}
-		return nil
-	})
+	alive := func(s *NodeStatus) bool { return s.State != StateDead || s.RestartNS != 0 }
+	members, idle, err := l.pick(op, alive, "every %s is dead already", deadAlready)
 	if err != nil || idle != nil {
 		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
 	for _, m := range members {
+		if l.leaveDead(m, op, &did, res) {
+			continue
+		}
 		pid, ok, err := l.killMember(m)
 		if err != nil {
 			return nil, err
@@ -45,6 +43,9 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 
 // restart starts nodes with the data they have; a running one is killed first.
 func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
+	if op.Policy != "" {
+		return l.setPolicy(op)
+	}
 	members, idle, err := l.pick(op, anyNode, "no node is a %s now", nil)
 	if err != nil || idle != nil {
 		return idle, err
@@ -72,6 +73,7 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 		}
 	}
 	did.tell(res)
+	l.forgotNotes(members, res)
 	return res, nil
 }
 
@@ -156,9 +158,11 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 			text = "killed and wiped"
 		}
 		l.mu.Lock()
+		m.stayDead()
 		old := m.status
 		m.status = newNodeStatus(m.id)
-		m.status.StateNS, m.status.Starts = old.StateNS, old.Starts
+		m.status.StateNS, m.status.Starts, m.status.Disk = old.StateNS, old.Starts, old.Disk
+		m.said = said{}
 		m.target = nil
 		l.touch(m)
 		l.mu.Unlock()

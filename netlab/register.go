@@ -76,7 +76,7 @@ func (c *control) tellPeers(conf *wire.Configure) {
 // write sends what is to be told until the conversation ends. A node that is
 // stopped reads nothing: only the newest setting waits for it, not a backlog.
 func (c *control) write() error {
-	var buf []byte
+	var buf, frames []byte
 	for {
 		select {
 		case <-c.wake:
@@ -86,20 +86,23 @@ func (c *control) write() error {
 		c.mu.Lock()
 		setting, peers := c.setting, c.peers
 		c.setting, c.peers = nil, nil
-		buf = append(buf[:0], c.frames...)
+		frames = append(frames[:0], c.frames...)
 		c.frames = c.frames[:0]
 		c.mu.Unlock()
 		var err error
-		if peers != nil {
+		buf = buf[:0]
+		if peers != nil { // what a node is told first
 			if buf, err = wire.AppendControl(buf, wire.KindConfigure, 0, peers); err != nil {
 				return err
 			}
 		}
+		// The clock before the orders: they are given at the time it shows by then.
 		if setting != nil {
 			if buf, err = wire.AppendControl(buf, wire.KindClock, 0, setting); err != nil {
 				return err
 			}
 		}
+		buf = append(buf, frames...)
 		if _, err := c.conn.Write(buf); err != nil {
 			return err
 		}
@@ -279,7 +282,7 @@ func (l *lab) configure(m *member) *wire.Configure {
 		SnapshotBytes: l.config.SnapshotBytes,
 
 		Seed:  mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
-		Clock: l.clock.Setting(),
+		Clock: m.own.now().Setting(l.clock.Setting()),
 		Token: l.token,
 	}
 	if !m.joins {
@@ -402,16 +405,25 @@ func (l *lab) report(c *control, r *wire.Report) {
 	if m == nil || m.conn != c {
 		return // the last words of a process that was replaced or removed
 	}
+	m.own.report(r)
 	for i := range r.Facts {
 		m.learn(&r.Facts[i])
+		l.breaks.learn(m.id, &r.Facts[i])
 		e := factEvent(m.id, &r.Facts[i], m.config, now)
 		if e.Kind == EventConfig && m.role != raft.Leader && !r.Facts[i].Reverted {
 			e.Minor = true // it only learns what its leader's event has told
 		}
 		l.addEvent(e)
 	}
+	for _, d := range r.Damaged {
+		l.addEvent(damagedEvent(m.id, d, now))
+	}
 	if r.State != nil {
+		if !m.up {
+			l.recall(m, r.State)
+		}
 		m.fold(r)
+		m.say(r.State)
 		if !m.up {
 			m.up = true
 			close(m.joined)
@@ -422,6 +434,7 @@ func (l *lab) report(c *control, r *wire.Report) {
 		m.fatal = printable(r.Fatal, 512)
 	}
 	l.touch(m)
+	l.checkBreaks()
 }
 
 // learn takes note of a fact that its own event is not enough for.

@@ -6,9 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-
-	"github.com/raftlab/raftlab/netlab/link"
-	"github.com/raftlab/raftlab/raft"
 )
 
 // roster is who is in a lab, as it stands in lab.json: what the lab's next
@@ -69,18 +66,8 @@ func (l *lab) callRoster(r *roster) {
 		m := newMember(n.ID)
 		m.joins, m.leaves = n.Joins, n.Leaves
 		l.members = append(l.members, m)
-		l.faults.addNode(n.ID, l.ids(), l.freshRules())
+		l.faults.addNode(n.ID, l.ids(), l.config.linkRules)
 	}
-}
-
-// freshRules are those of a link nobody set anything on.
-func (l *lab) freshRules() link.Rules {
-	if l.config.Delay == 0 && l.config.Jitter == 0 {
-		return link.Rules{}
-	}
-	return link.Rules{Faults: []link.Fault{{
-		Effect: link.Delay{Mean: raft.Duration(l.config.Delay), Jitter: raft.Duration(l.config.Jitter)},
-	}}}
 }
 
 // saveRoster writes down who is in the lab.
@@ -131,15 +118,11 @@ func (l *lab) connect(m *member) error {
 	if err := l.network.add(m.id); err != nil {
 		return err
 	}
-	rules := l.freshRules()
-	for _, other := range l.members {
-		for _, e := range []ends{{m.id, other.id}, {other.id, m.id}} {
-			if err := l.network.setRules(e.from, e.to, rules); err != nil {
-				return errors.Join(err, l.network.remove(m.id))
-			}
-		}
+	l.faults.addNode(m.id, l.ids(), l.config.linkRules)
+	if err := l.setNetwork(l.faults.on); err != nil {
+		l.faults.removeNode(m.id)
+		return errors.Join(err, l.network.remove(m.id))
 	}
-	l.faults.addNode(m.id, l.ids(), rules)
 	i, _ := l.place(m.id)
 	l.members = slices.Insert(slices.Clone(l.members), i, m)
 	l.touch(m)

@@ -7,6 +7,8 @@ const (
 	seedWords   = 2 // the word random
 	seedSession = 3 // clients' sessions
 	seedClient  = 4 // clients' retry times
+	seedDisk    = 6 // slow syncs, torn writes, flipped bits
+	seedChaos   = 5 // the plan of a nemesis
 )
 
 // mix makes 64 bits of a seed and the words that say what for. Each step is

@@ -3,7 +3,6 @@ package netlab
 import (
 	"time"
 
-	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -37,8 +36,10 @@ func (l *lab) picture() *Status {
 	c := l.change()
 	s.Term, s.Leader, s.Commit, s.Quorum, s.Config, s.Clock = c.Term, c.Leader, c.Commit, c.Quorum, c.Config, c.Clock
 	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
+	s.Faults, s.Undo, s.Restart = c.Faults, c.Undo, c.Restart
+	s.Breaks, s.Chaos = c.Breaks, c.Chaos
 	for _, m := range l.members {
-		s.Nodes = append(s.Nodes, m.status)
+		s.Nodes = append(s.Nodes, m.shown(raft.Time(c.Clock.LabNS)))
 	}
 	return s
 }
@@ -48,14 +49,18 @@ func (l *lab) picture() *Status {
 func (l *lab) change() *LabChange {
 	setting := l.clock.Setting()
 	c := &LabChange{
-		Leader:     l.leader(),
-		Config:     l.configuration(),
-		Clock:      ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held},
-		Partition:  sideInts(l.faults.sides),
+		Leader:    l.leader(),
+		Restart:   l.policy,
+		Config:    l.configuration(),
+		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
+		Breaks:    l.breaks.status(),
+		Partition: sideInts(l.faults.sides),
+		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.faults.undoLine(),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
 	c.Quorum = majority(len(c.Config.Voters))
 	c.Load, c.LoadLast = l.workload.status()
+	c.Chaos = l.nemesis.status()
 	for _, m := range l.members {
 		c.Term, c.Commit = max(c.Term, m.status.Term), max(c.Commit, m.status.Commit)
 	}
@@ -69,14 +74,11 @@ func (l *lab) linkStatus() []LinkStatus {
 	did := l.network.links()
 	for i, f := range l.faults.links {
 		c := &did[i]
-		_, cut := link.Find[link.Cut](f.rules)
-		delay, _ := link.Find[link.Delay](f.rules)
-		loss, _ := link.Find[link.Loss](f.rules)
 		out[i] = LinkStatus{
-			From: f.from, To: f.to, Cut: cut, Wall: bool(f.rules.Wall),
-			DelayMS: millis(delay.Mean), JitterMS: millis(delay.Jitter), Loss: loss.Share,
-			Held: c.Waiting, Sent: c.Sent, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
+			From: f.from, To: f.to, Set: f.text, Held: c.Waiting, OnHold: c.Held,
+			Sent: c.Sent, Copies: c.Copies, Delivered: c.Delivered, Dropped: c.Dropped, FlightNS: int64(c.Flight),
 		}
+		linkFigures(&f.rules, &out[i])
 	}
 	return out
 }
@@ -87,6 +89,11 @@ func millis(d raft.Duration) float64 { return float64(d) / float64(time.Millisec
 func (l *lab) status() *Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.wholeStatus()
+}
+
+// wholeStatus is status for who has lab.mu.
+func (l *lab) wholeStatus() *Status {
 	s := l.picture()
 	s.Links = l.linkStatus()
 	return s

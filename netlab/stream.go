@@ -130,7 +130,7 @@ func (l *lab) update(at *place) *Update {
 		}
 		for _, m := range l.members {
 			if m.rev > at.rev {
-				u.Nodes = append(u.Nodes, m.status)
+				u.Nodes = append(u.Nodes, m.shown(l.clock.Now()))
 			}
 		}
 		u.Events, _ = l.events.after(at.event, eventsBehind)

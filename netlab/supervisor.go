@@ -35,6 +35,14 @@ type member struct {
 	seenOff bool          // somebody waits for that
 	gone    chan struct{} // closed when it is no member any more
 
+	disk nodeDisk
+	own  nodeClock
+	said said
+
+	again *comeback // it is restarted by itself; nil when not
+	tries int       // how often it was in a row
+	begun raft.Time // when its process was started
+
 	target  *TargetStatus       // what it, leading, prepares; not to be changed
 	config  *raft.Configuration // its newest, for the sentences of its events; not to be changed
 	dropped counted             // changes of the configuration it gave up
@@ -88,6 +96,7 @@ func (l *lab) startMember(m *member) error {
 	ownGroup(cmd)
 
 	l.mu.Lock()
+	cmd.Env = append(cmd.Env, m.diskEnv()...)
 	m.expected, m.up, m.joined = true, false, make(chan struct{})
 	l.mu.Unlock()
 	if err := l.spawner.start(cmd); err != nil {
@@ -99,9 +108,10 @@ func (l *lab) startMember(m *member) error {
 
 	c := &child{proc: cmd.Process, pid: cmd.Process.Pid, gone: make(chan struct{})}
 	l.mu.Lock()
-	m.proc, m.asked, m.fatal = c, false, ""
+	m.proc, m.asked, m.fatal, m.begun = c, false, "", l.clock.Now()
+	m.stayDead() // it does not
 	s := &m.status
-	s.State, s.Pid, s.Exit, s.StateNS = StateUp, c.pid, "", int64(l.clock.Now())
+	s.State, s.Pid, s.Exit, s.Forgot, s.StateNS = StateUp, c.pid, "", "", int64(l.clock.Now())
 	s.Starts++
 	l.event(Event{Kind: EventProcess, Node: m.id, Text: fmt.Sprintf("starts (pid %d)", c.pid)})
 	l.touch(m)
@@ -148,6 +158,7 @@ func (l *lab) ended(m *member, c *child) {
 	s := &m.status
 	s.State, s.Pid, s.StateNS = StateDead, 0, int64(l.clock.Now())
 	s.TimerStartNS, s.TimerEndNS = 0, 0
+	m.spendDisk()
 	if !m.asked {
 		s.Exit = c.why()
 		if m.fatal != "" {
@@ -155,6 +166,7 @@ func (l *lab) ended(m *member, c *child) {
 		}
 		l.event(Event{Kind: EventProcess, Node: m.id, Text: "ended by itself: " + s.Exit})
 		l.log.Warn("node ended by itself", "node", m.id, "pid", c.pid, "exit", s.Exit)
+		l.comeBack(m)
 	}
 	l.touch(m)
 	l.mu.Unlock()

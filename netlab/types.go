@@ -29,7 +29,8 @@ type Status struct {
 	Commit     uint64       `json:"commit"` // the highest any node knows
 	Clock      ClockStatus  `json:"clock"`
 	Timing     Timing       `json:"timing"`
-	Partition  [][]int      `json:"partition"` // [] when whole
+	Restart    string       `json:"restart_policy"` // of nodes that end by themselves: never, on-failure
+	Partition  [][]int      `json:"partition"`      // [] when whole
 	Unsafe     []string     `json:"unsafe"`
 	Nodes      []NodeStatus `json:"nodes"` // ascending by ID
 	Links      []LinkStatus `json:"links"` // ascending by From, To
@@ -38,6 +39,12 @@ type Status struct {
 	LoadLast   *LoadStatus  `json:"load_last,omitempty"` // how those came out that ran last
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"` // the status includes all events up to this id
+
+	Faults []FaultStatus `json:"faults"`         // what is set on the network, in the order it was set
+	Undo   string        `json:"undo,omitempty"` // what undo would take back: the command line, or what it did
+
+	Breaks []BreakStatus `json:"breaks,omitempty"` // the breakpoints, in the order they were set
+	Chaos  *ChaosStatus  `json:"chaos,omitempty"`  // while a nemesis is at work
 }
 
 // ConfigStatus is the newest configuration the leader has, or the node of the
@@ -62,6 +69,27 @@ type ClockStatus struct {
 	LabNS int64   `json:"lab_ns"`
 	Rate  float64 `json:"rate"`
 	Held  bool    `json:"held"`
+	// Break is the breakpoint that holds the clock, since nobody has released it
+	// or gone a step on; nil when none does.
+	Break *BreakHit `json:"break,omitempty"`
+}
+
+// BreakHit is a breakpoint that has held the clock.
+type BreakHit struct {
+	ID    uint64 `json:"id"`
+	Cond  string `json:"cond"`
+	Seen  string `json:"seen"` // what was so, in words
+	LabNS int64  `json:"lab_ns"`
+}
+
+// BreakStatus is one breakpoint: the clock is held when its condition comes true.
+type BreakStatus struct {
+	ID    uint64    `json:"id"`
+	Cond  string    `json:"cond"` // the name of one that is known by name, or a condition as Wait's
+	About string    `json:"about,omitempty"`
+	Holds bool      `json:"holds"` // it is true now, and has to come true anew
+	Hits  uint64    `json:"hits"`
+	Last  *BreakHit `json:"last,omitempty"`
 }
 
 // Timing is what the lab's nodes were configured with.
@@ -134,6 +162,12 @@ type NodeStatus struct {
 	SeenNS       int64        `json:"seen_ns"`        // lab time of the node's last report
 	Starts       int          `json:"starts"`         // how often its process was started
 	Exit         string       `json:"exit,omitempty"` // why it is dead, when nobody asked for it
+
+	Disk      *DiskStatus `json:"disk,omitempty"`       // what is wrong with its disk
+	Forgot    string      `json:"forgot,omitempty"`     // what it lacked, when it was started, of what it had said is on its disk
+	ClockRate float64     `json:"clock_rate"`           // of its own clock, beside the lab's
+	SkewNS    int64       `json:"skew_ns"`              // how far its own clock is ahead of the lab's
+	RestartNS int64       `json:"restart_ns,omitempty"` // lab time at which it is restarted by itself
 }
 
 // TermRun is Count consecutive entries of Term, from First on.
@@ -164,7 +198,9 @@ type PeerStatus struct {
 }
 
 // LinkStatus is one directed link, what is set on it and what it did. Cut tells
-// of `cut` alone; Wall that a partition stands between its ends.
+// that nothing passes, by `cut` or `blackhole`; Wall that a partition stands
+// between its ends. The figures are of what is set for all frames; Set tells in
+// words also of what is set for some of them.
 type LinkStatus struct {
 	From      int     `json:"from"`
 	To        int     `json:"to"`
@@ -182,6 +218,48 @@ type LinkStatus struct {
 	Delivered uint64  `json:"delivered"`
 	Dropped   uint64  `json:"dropped"`
 	FlightNS  int64   `json:"flight_ns"` // median of the last frames delivered, lab time; 0 when none
+	OnHold    int     `json:"on_hold"`   // those of Held that wait until somebody lets them go
+	Copies    uint64  `json:"copies"`    // frames that the network made: duplicates, and those sent once more by hand
+	Set       string  `json:"set"`       // what is set on it, in the words of the command line
+}
+
+// FaultStatus is one thing that is set on the network.
+type FaultStatus struct {
+	ID    int      `json:"id"`   // as the words of a command line it is f3
+	Verb  string   `json:"verb"` // what set it: cut, slow, lose, duplicate, reorder, corrupt, throttle, reset, blackhole, frame hold, partition
+	Line  string   `json:"line,omitempty"`
+	Text  string   `json:"text"`            // what it is, in the words of the command line, without the links
+	Links [][2]int `json:"links"`           // from and to of each directed link where it is in force; ascending
+	Nodes []int    `json:"nodes,omitempty"` // of a disk's or a clock's, whose it is
+	Match Match    `json:"match"`           // the frames it is for
+
+	DelayMS      float64 `json:"delay_ms,omitempty"` // slow; duplicate: until the second one arrives; reorder: how much longer a frame takes
+	JitterMS     float64 `json:"jitter_ms,omitempty"`
+	Distribution string  `json:"distribution,omitempty"` // of delays; "" is uniform
+	Share        float64 `json:"share,omitempty"`        // of the frames, 0 to 1
+	Burst        float64 `json:"burst,omitempty"`        // lose: mean number of frames lost in a row; throttle: bytes that may go at once
+	RateBytes    int64   `json:"rate_bytes,omitempty"`
+	Sides        [][]int `json:"sides,omitempty"`
+
+	SetNS   int64  `json:"set_ns"`   // lab time at which it was set
+	UntilNS int64  `json:"until_ns"` // lab time at which it ends by itself; 0 is never
+	Seen    uint64 `json:"seen"`     // frames it was for
+	Hits    uint64 `json:"hits"`     // those of them it did something to
+}
+
+// Match limits a fault to some of a link's frames. What is left out limits
+// nothing.
+type Match struct {
+	// Kinds are names of kinds of frames, as Frame.Kind has them, and words for
+	// several: KindWords.
+	Kinds []string `json:"kinds,omitempty"`
+	Way   string   `json:"way,omitempty"`   // request or reply
+	Term  uint64   `json:"term,omitempty"`  // the sender's
+	From  uint64   `json:"from,omitempty"`  // only frames about an entry from From to To
+	To    uint64   `json:"to,omitempty"`    // 0 is no end
+	Next  uint64   `json:"next,omitempty"`  // only the next so many of these, on each link
+	Every uint64   `json:"every,omitempty"` // only one in so many of these
+	Prob  float64  `json:"prob,omitempty"`  // each of these with this probability, 0 to 1
 }
 
 // LoadStatus is the lab's own background writer.
@@ -223,6 +301,7 @@ const (
 	EventFault     = "fault"     // the network was changed
 	EventClock     = "clock"     // the lab clock was held, released, set to another rate
 	EventClient    = "client"    // an operation through the lab
+	EventBreak     = "break"     // a breakpoint was set, taken away, or has held the clock
 	EventNote      = "note"      // something somebody said
 	EventViolation = "violation" // a promise was broken
 )
@@ -268,6 +347,12 @@ type Frame struct {
 	ArrivedNS int64  `json:"arrived_ns"`       // 0 while under way or when dropped
 	DroppedNS int64  `json:"dropped_ns"`       // 0 unless dropped
 	Reason    string `json:"reason,omitempty"` // why dropped: wall, cut, loss, dead node, …
+
+	Held     bool   `json:"held,omitempty"`     // it waits until somebody lets it go
+	Fault    int    `json:"fault,omitempty"`    // the fault that dropped it or holds it
+	Corrupt  bool   `json:"corrupt,omitempty"`  // a byte of it is changed on the way
+	CopyOf   uint64 `json:"copy_of,omitempty"`  // the frame that it repeats, when the network made it
+	Injected bool   `json:"injected,omitempty"` // somebody had it sent once more
 
 	// What it says, by kind: of an append the entry before the first one carried,
 	// how many it carries and the leader's commit index; of an answer whether it
@@ -330,19 +415,33 @@ type DumpPair struct {
 // Config is what a lab is made with. Two labs with equal Config are the same lab.
 type Config struct {
 	Nodes       int           `json:"nodes"`
-	Profile     string        `json:"profile"` // lan or classroom; already expanded into the fields below
+	Profile     string        `json:"profile"` // its name, or its file's; already expanded into the fields below
 	Heartbeat   time.Duration `json:"heartbeat"`
 	ElectionMin time.Duration `json:"election_min"`
 	ElectionMax time.Duration `json:"election_max"`
 	Delay       time.Duration `json:"delay"`  // of every link at the start
 	Jitter      time.Duration `json:"jitter"` // of every link at the start
-	PreVote     bool          `json:"pre_vote"`
-	CheckQuorum bool          `json:"check_quorum"`
-	IgnoreVotes bool          `json:"ignore_votes"`
-	Transfer    bool          `json:"transfer"`
-	Unsafe      []string      `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
+	// What else is so of every link at the start. Regions are where the nodes are,
+	// in turn: what Delay adds to the time between them.
+	Distribution string   `json:"distribution,omitempty"` // of the delay, as link.ParseDistribution knows it
+	Loss         float64  `json:"loss,omitempty"`         // share, 0 to 1
+	Burst        float64  `json:"burst,omitempty"`        // frames lost one after the other, on average
+	Duplicate    float64  `json:"duplicate,omitempty"`    // share, 0 to 1
+	Reorder      float64  `json:"reorder,omitempty"`      // share, 0 to 1
+	Regions      []string `json:"regions,omitempty"`
+	// Start is what is done before the nodes are started: faults that are there when
+	// the first of them stands for election.
+	Start       []Op     `json:"start,omitempty"`
+	PreVote     bool     `json:"pre_vote"`
+	CheckQuorum bool     `json:"check_quorum"`
+	IgnoreVotes bool     `json:"ignore_votes"`
+	Transfer    bool     `json:"transfer"`
+	Unsafe      []string `json:"unsafe,omitempty"` // names of raft.UnsafeRules, sorted as listed there
 	// SnapshotBytes is how large a node's log may grow before it takes a snapshot; 0 is never.
-	SnapshotBytes int64            `json:"snapshot_bytes"`
+	SnapshotBytes int64 `json:"snapshot_bytes"`
+	// RestartPolicy is what becomes of nodes that end by themselves: PolicyNever, also
+	// when it is empty, or PolicyOnFailure.
+	RestartPolicy string           `json:"restart_policy,omitempty"`
 	Speed         float64          `json:"speed"`
 	Seed          uint64           `json:"seed"`              // 0: draw one
 	Preload       map[int][]uint64 `json:"preload,omitempty"` // the terms of each node's log
@@ -354,24 +453,48 @@ type Config struct {
 // nodes (3, S3, leader, followers, dead, random, all) and links ("1 2", "1 to 2",
 // "1", "all") are resolved by the lab when it acts.
 type Op struct {
-	Verb    string        `json:"verb"` // kill restart pause resume wipe elect add remove members transfer snapshot partition cut slow lose heal hold release speed load note
+	Verb    string        `json:"verb"` // kill restart pause resume wipe elect add remove members transfer snapshot partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note
 	Nodes   []string      `json:"nodes,omitempty"`
 	Sides   [][]string    `json:"sides,omitempty"` // partition
-	Links   []string      `json:"links,omitempty"` // cut, slow, lose, heal: the words of LINKS
+	Links   []string      `json:"links,omitempty"` // heal, frame, and what sets a fault on links: the words of LINKS
 	Delay   time.Duration `json:"delay,omitempty"`
 	Jitter  time.Duration `json:"jitter,omitempty"`
 	Loss    float64       `json:"loss,omitempty"`    // share, 0 to 1
 	Rate    float64       `json:"rate,omitempty"`    // speed; load: operations/s
-	All     bool          `json:"all,omitempty"`     // heal --all: delays and losses too
+	All     bool          `json:"all,omitempty"`     // heal: all that is set; frame: all that are held
 	Learner bool          `json:"learner,omitempty"` // add: without a vote
 	NoWait  bool          `json:"no_wait,omitempty"` // add, remove, members: return when the change has begun
 	Timeout time.Duration `json:"timeout,omitempty"` // add, remove, members, transfer: lab time to wait for the change; 0 is 30 s
 	Clients int           `json:"clients,omitempty"` // load
 	Keys    int           `json:"keys,omitempty"`    // load
-	For     time.Duration `json:"for,omitempty"`     // load, lab time; 0 is until stopped
-	Stop    bool          `json:"stop,omitempty"`    // load
+	For     time.Duration `json:"for,omitempty"`     // load, and what sets a fault: lab time; 0 is until stopped
+	Stop    bool          `json:"stop,omitempty"`    // load; break: take it away
+	Count   int           `json:"count,omitempty"`   // step: how many; 0 is one, or with Until as many as it takes
+	Until   string        `json:"until,omitempty"`   // step: a condition at which to stop
+	Cond    string        `json:"cond,omitempty"`    // break: a name or a condition
+	ID      uint64        `json:"id,omitempty"`      // break with Stop: which; 0 is all
+	Chaos   *ChaosOptions `json:"chaos,omitempty"`   // chaos; nil is all of it chosen by the lab
 	Text    string        `json:"text,omitempty"`    // note
+	Disk    string        `json:"disk,omitempty"`    // disk: ok, slow (Delay, Jitter), fail, lie, full, torn, flip
+	Index   uint64        `json:"index,omitempty"`   // disk flip: in this entry
+	Offset  *int64        `json:"offset,omitempty"`  // disk flip: in this byte,
+	File    string        `json:"file,omitempty"`    // of this file of the node's; "" is the log's last
+	Action  string        `json:"action,omitempty"`  // clock: rate (Rate), skew (Skew), ok; frame: hold, release, drop, inject
+	Skew    time.Duration `json:"skew,omitempty"`    // clock, with Action skew: how far ahead of the lab's
+	Rolling bool          `json:"rolling,omitempty"` // restart: one after the other, when the one before is back
+	Policy  string        `json:"policy,omitempty"`  // restart without Nodes: never or on-failure, from now on
 	Line    string        `json:"line,omitempty"`    // the command line as its writer typed it
+
+	// What sets a fault on links, and heal and frame. Delay is also how much later
+	// the second of two duplicates comes, and how much longer a frame takes that is
+	// out of order.
+	Match        *Match  `json:"match,omitempty"`        // only for these frames; nil is for all
+	Distribution string  `json:"distribution,omitempty"` // slow: uniform, which is also "", normal, exponential or pareto
+	Share        float64 `json:"share,omitempty"`        // duplicate, reorder, corrupt: 0 to 1
+	Burst        float64 `json:"burst,omitempty"`        // lose: mean number of frames lost in a row; throttle: bytes that may go at once
+	Bytes        int64   `json:"bytes,omitempty"`        // throttle: in a second of lab time
+	Fault        int     `json:"fault,omitempty"`        // heal: only this one
+	Frame        uint64  `json:"frame,omitempty"`        // frame: its id
 }
 
 // OpResult is what came of an Op.
@@ -380,6 +503,35 @@ type OpResult struct {
 	Notes []string `json:"notes,omitempty"` // what else the writer should know
 	Nodes []int    `json:"nodes,omitempty"` // the nodes it was about
 	Event uint64   `json:"event"`           // the id of the event it made, 0 when nothing changed
+	Fault int      `json:"fault,omitempty"` // the number of the fault it set
+
+	Rolled []Rolled `json:"rolled,omitempty"` // restart with Rolling: how each step went
+
+	Steps []Step      `json:"steps,omitempty"` // step: what each was
+	Until *WaitResult `json:"until,omitempty"` // step: how the condition is after the last
+	Break *BreakHit   `json:"break,omitempty"` // step: the breakpoint at which it stopped
+}
+
+// The kinds of steps.
+const (
+	StepTimer   = "timer"   // a node's timer runs out
+	StepFrame   = "frame"   // the network hands a frame over, or drops it where it was to arrive
+	StepMessage = "message" // a node takes in what had come to it before the clock was held
+	StepDisk    = "disk"    // a node hears what its disk has done meanwhile
+	StepRequest = "request" // a node takes a client's request in
+)
+
+// Step is one step of a held lab: one thing that happened, and what came of it.
+type Step struct {
+	LabNS  int64   `json:"lab_ns"`
+	Kind   string  `json:"kind"`
+	Node   int     `json:"node"`            // who took it in
+	Peer   int     `json:"peer,omitempty"`  // of a frame or message, whose it is
+	Timer  string  `json:"timer,omitempty"` // election, heartbeat, retry, tell, quorum, read, transfer
+	Frame  *Frame  `json:"frame,omitempty"`
+	Text   string  `json:"text"`   // "append 44 from S1 reaches S3"
+	Events []Event `json:"events"` // what came of it
+	Sent   int     `json:"sent"`   // frames that the node gave to the network
 }
 
 // KVOp is a client operation through the lab's gateway.
@@ -439,6 +591,7 @@ type Update struct {
 
 // LabChange is the part of Status that is of the lab as a whole.
 type LabChange struct {
+	Restart    string       `json:"restart_policy"`
 	Term       uint64       `json:"term"`
 	Leader     int          `json:"leader"`
 	Commit     uint64       `json:"commit"`
@@ -450,6 +603,12 @@ type LabChange struct {
 	LoadLast   *LoadStatus  `json:"load_last,omitempty"`
 	Violations []Violation  `json:"violations"`
 	LastEvent  uint64       `json:"last_event"`
+
+	Faults []FaultStatus `json:"faults"`
+	Undo   string        `json:"undo,omitempty"`
+
+	Breaks []BreakStatus `json:"breaks,omitempty"`
+	Chaos  *ChaosStatus  `json:"chaos,omitempty"`
 }
 
 // Apply folds u into s. It replaces elements and never writes through what u
@@ -463,7 +622,10 @@ func (s *Status) Apply(u Update) {
 	if c := u.Lab; c != nil {
 		s.Term, s.Leader, s.Commit, s.Quorum, s.Config = c.Term, c.Leader, c.Commit, c.Quorum, c.Config
 		s.Clock, s.Partition, s.Load, s.LoadLast = c.Clock, c.Partition, c.Load, c.LoadLast
-		s.Violations, s.LastEvent = c.Violations, c.LastEvent
+		s.Restart = c.Restart
+		s.Faults, s.Undo = c.Faults, c.Undo
+		s.Violations, s.LastEvent, s.Breaks = c.Violations, c.LastEvent, c.Breaks
+		s.Chaos = c.Chaos
 	}
 	if len(u.Gone) > 0 {
 		s.Nodes = slices.DeleteFunc(s.Nodes, func(n NodeStatus) bool { return slices.Contains(u.Gone, n.ID) })

@@ -1,6 +1,8 @@
 package netlab
 
 import (
+	"fmt"
+
 	"github.com/raftlab/raftlab/netlab/explain"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -18,6 +20,7 @@ func (s *Status) View() explain.View {
 		Held:   s.Clock.Held,
 		Config: s.Config.raft(), ConfigIndex: raft.Index(s.Config.Index), Committed: s.Config.Committed,
 		Unsafe: s.Unsafe,
+		Break:  s.Clock.breakText(),
 		Open:   func(a, b raft.NodeID) bool { return !shut[[2]int{int(a), int(b)}] },
 	}
 	if t := s.Config.Target; t != nil {
@@ -44,6 +47,15 @@ func (s *Status) View() explain.View {
 		v.Nodes = append(v.Nodes, e)
 	}
 	return v
+}
+
+// breakText is "breakpoint 1, two-leaders: S1 leads term 2, S4 leads term 3"; ""
+// when no breakpoint holds the clock.
+func (c *ClockStatus) breakText() string {
+	if c.Break == nil {
+		return ""
+	}
+	return fmt.Sprintf("breakpoint %d, %s: %s", c.Break.ID, c.Break.Cond, c.Break.Seen)
 }
 
 func flowOf(name string) raft.Flow {

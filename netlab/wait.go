@@ -103,8 +103,23 @@ func (l *lab) changes() (status, clock <-chan struct{}) {
 // found when a key the condition asks for could not be read.
 func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *error) {
 	unread = new(error)
-	s := l.status()
-	env = &cond.Env{
+	env = environment(l.status())
+	if c.UsesKV() {
+		env.KV = func(key string) (string, error) {
+			r, err := l.operate(ctx, &KVOp{Op: "get", Key: key, Timeout: condKV})
+			if err != nil {
+				*unread = err
+				return "", err
+			}
+			return r.Value, nil
+		}
+	}
+	return env, unread
+}
+
+// environment is a status as conditions see it. It cannot read keys.
+func environment(s *Status) *cond.Env {
+	env := &cond.Env{
 		Leader: s.Leader, Term: int(s.Term), Commit: int(s.Commit), Quorum: s.Quorum,
 		Held: s.Clock.Held, Rate: s.Clock.Rate, LabNS: int(s.Clock.LabNS), Partition: s.Partition,
 	}
@@ -130,28 +145,26 @@ func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *err
 			Pending: n.Pending, Starts: n.Starts, Terms: termsText(n.Log),
 			Member: s.Config.Has(n.ID), ConfigIndex: int(n.ConfigIndex), FirstIndex: int(n.FirstIndex), SnapshotIndex: int(n.SnapshotIndex),
 			TransferTo: n.TransferTo, Flow: flow[n.ID],
+			Durable: int(n.Durable), Disk: diskMode(n), Exit: n.Exit, Forgot: n.Forgot, ClockRate: n.ClockRate, SkewNS: int(n.SkewNS),
 		})
 	}
 	for _, k := range s.Links {
 		env.Links = append(env.Links, cond.Link{
 			From: k.From, To: k.To, Cut: k.Cut, Wall: k.Wall, DelayMS: k.DelayMS, JitterMS: k.JitterMS, Loss: k.Loss,
+			Duplicate: k.Duplicate, Reorder: k.Reorder, Corrupt: k.Corrupt, RateBytes: int(k.RateBytes),
+			Held: k.Held, OnHold: k.OnHold, Set: k.Set,
 			Sent: int(k.Sent), Delivered: int(k.Delivered), Dropped: int(k.Dropped),
+		})
+	}
+	for _, f := range s.Faults {
+		env.Faults = append(env.Faults, cond.Fault{
+			ID: f.ID, Verb: f.Verb, Text: f.Text, Links: f.Links, UntilNS: int(f.UntilNS), Seen: int(f.Seen), Hits: int(f.Hits),
 		})
 	}
 	for _, v := range s.Violations {
 		env.Violations = append(env.Violations, cond.Violation{Property: v.Property, Term: int(v.Term), Index: int(v.Index)})
 	}
-	if c.UsesKV() {
-		env.KV = func(key string) (string, error) {
-			r, err := l.operate(ctx, &KVOp{Op: "get", Key: key, Timeout: condKV})
-			if err != nil {
-				*unread = err
-				return "", err
-			}
-			return r.Value, nil
-		}
-	}
-	return env, unread
+	return env
 }
 
 // termsMax bounds the terms spelled out of one log: of a longer one, the last.

@@ -69,6 +69,14 @@ func ParseNodes(words []string) ([]NodeWord, error) {
 	return out, nil
 }
 
+// ParseFault reads the name of a fault, f3, as Status.Faults numbers them. ok is
+// false when word is none.
+func ParseFault(word string) (id int, ok bool) {
+	digits, named := strings.CutPrefix(strings.ToLower(word), "f")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int(n), named && err == nil && n > 0 && digits[0] != '+'
+}
+
 // Links are the directed links that some LINKS words name: those from a node
 // of From to a node of To, and with Both those back as well. No link leads
 // from a node to itself.

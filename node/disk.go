@@ -113,6 +113,16 @@ func (d *disk) release() {
 	d.changed = make(chan struct{})
 }
 
+// lies tells whether what it calls durable is not.
+func (d *disk) lies() bool {
+	if d.sound.Load() {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fault.Fault == wire.DiskLie
+}
+
 // stalled tells whether a sync of the log, and whether one of something else,
 // waits for a time later than now, and which time ends the first of them.
 func (d *disk) stalled(now raft.Time) (log, other bool, due raft.Time) {

@@ -68,6 +68,7 @@ type fakeNode struct {
 	state    *wire.State
 	states   int
 	facts    []wire.Fact
+	damaged  []wire.Damaged
 	fatal    string
 	orders   uint64
 	outcomes map[uint64]wire.Outcome
@@ -227,6 +228,7 @@ func (l *fakeLab) hear(conn net.Conn) error {
 			}
 			l.mu.Lock()
 			n.facts = append(n.facts, report.Facts...)
+			n.damaged = append(n.damaged, report.Damaged...)
 			if report.State != nil {
 				n.state = report.State
 				n.states++

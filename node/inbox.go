@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/raftlab/raftlab/node/wire"
@@ -34,6 +35,13 @@ type batch struct {
 	failed       error  // why the node cannot go on: its disk, mostly
 	orders       []order
 	peers        []wire.Peer // a new address book, nil when unchanged
+	damaged      []damaged   // at most one of each peer
+}
+
+// damaged is how many frames of a peer were refused: they are not as they were sent.
+type damaged struct {
+	from   raft.NodeID
+	frames uint64
 }
 
 // order is one Order of the lab and the id its Outcome repeats.
@@ -121,6 +129,19 @@ func (b *inbox) putPeers(peers []wire.Peer) {
 	b.poke()
 }
 
+// putDamaged says that a frame of a peer was refused.
+func (b *inbox) putDamaged(from raft.NodeID) {
+	b.mu.Lock()
+	i := slices.IndexFunc(b.in.damaged, func(d damaged) bool { return d.from == from })
+	if i < 0 {
+		i = len(b.in.damaged)
+		b.in.damaged = append(b.in.damaged, damaged{from: from})
+	}
+	b.in.damaged[i].frames++
+	b.mu.Unlock()
+	b.poke()
+}
+
 // take swaps what waits for the empty batch *into. While the clock is held it
 // gives only what the lab asks and knows, and a failure.
 func (b *inbox) take(into *batch, held bool) {
@@ -130,6 +151,7 @@ func (b *inbox) take(into *batch, held bool) {
 		into.orders, b.in.orders = b.in.orders, into.orders
 		into.peers, b.in.peers = b.in.peers, nil
 		into.failed = b.in.failed
+		into.damaged, b.in.damaged = b.in.damaged, nil
 		return
 	}
 	waited := b.in.messageBytes > inboxLimit || b.in.requestBytes > inboxLimit

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -52,22 +53,28 @@ func TestInboxLetsGoWhoWaitsWhenItCloses(t *testing.T) {
 	})
 }
 
-// Orders, the address book and a failed disk go past a hold.
+// Orders, the address book, a failed disk and word of damaged frames go past a hold.
 func TestInboxWhileHeld(t *testing.T) {
 	b := newInbox()
 	b.putOrder(order{id: 1})
 	b.putPeers([]wire.Peer{{ID: 2}})
 	b.putDurable(5)
 	b.putDurable(3)
+	b.putDamaged(2)
+	b.putDamaged(3)
+	b.putDamaged(2)
 	var in batch
 	b.take(&in, true)
+	if want := []damaged{{2, 2}, {3, 1}}; !slices.Equal(in.damaged, want) {
+		t.Errorf("damaged frames %v, want %v", in.damaged, want)
+	}
 	if len(in.orders) != 1 || len(in.peers) != 1 || in.durable != 0 {
 		t.Errorf("held: %+v, want an order and a peer", in)
 	}
 	in.clear()
 	b.putFailure(errors.New("no space left"))
 	b.take(&in, true)
-	if len(in.orders) != 0 || in.peers != nil || in.failed == nil {
+	if len(in.orders) != 0 || in.peers != nil || in.damaged != nil || in.failed == nil {
 		t.Errorf("held again: %+v, want the disk's error alone", in)
 	}
 	in.clear()

@@ -42,7 +42,7 @@ func (r *replica) obey(now raft.Time, o *order, held bool) {
 			return
 		}
 	case wire.OrderStep:
-		if err = r.orderStep(o, held); err == nil {
+		if err = r.orderStep(o); err == nil {
 			return
 		}
 	default:

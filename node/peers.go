@@ -203,15 +203,19 @@ func (r *replica) receive(_ context.Context, conn net.Conn) error {
 			return err
 		}
 		m, number, err := decodeMessage(frame)
-		if err != nil {
+		switch {
+		case isDamage(err):
+			// It is lost, as it might be on any link (§5.5); those behind it are not.
+			r.inbox.putDamaged(link.From)
+		case err != nil:
 			return err
-		}
-		if m.From != link.From || m.To != link.To {
+		case m.From != link.From || m.To != link.To:
 			return fmt.Errorf("a frame %v to %v on link %v to %v", m.From, m.To, link.From, link.To)
+		default:
+			ms, numbers = append(ms, m), append(numbers, number)
+			bytes += len(frame)
 		}
-		ms, numbers = append(ms, m), append(numbers, number)
-		bytes += len(frame)
-		if reader.Buffered() && bytes < raftBatch {
+		if len(ms) == 0 || reader.Buffered() && bytes < raftBatch {
 			continue // all that one read brought goes to the loop together
 		}
 		if !r.inbox.putMessages(ms, numbers, bytes) {
@@ -222,15 +226,22 @@ func (r *replica) receive(_ context.Context, conn net.Conn) error {
 	}
 }
 
+func isDamage(err error) bool {
+	if err == nil {
+		return false // before errors.As, which costs an allocation
+	}
+	var damage *wire.ChecksumError
+	return errors.As(err, &damage)
+}
+
 // decodeMessage decodes a frame of the reader's and returns the number its
 // sender gave it. Entries and chunks live longer than the reader's buffer, so
 // theirs is copied.
 func decodeMessage(frame []byte) (m raft.Message, number uint64, err error) {
+	// A header that makes no sense may be one that is damaged, which is for the
+	// checksum to say.
 	h, err := wire.PeekHeader(frame)
-	if err != nil {
-		return raft.Message{}, 0, err
-	}
-	if h.Kind == wire.KindAppend || h.Kind == wire.KindSnapshot {
+	if err == nil && (h.Kind == wire.KindAppend || h.Kind == wire.KindSnapshot) {
 		frame = append([]byte(nil), frame...)
 	}
 	_, m, err = wire.DecodeMessage(frame)

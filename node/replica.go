@@ -121,7 +121,7 @@ func (r *replica) turn() error {
 		}
 	}
 	if len(r.steps.orders) > 0 {
-		if err := r.step(held); err != nil {
+		if err := r.step(); err != nil {
 			return err
 		}
 		now = r.clock.Now()
@@ -169,6 +169,9 @@ func (r *replica) hearDisk(now raft.Time, durable uint64) {
 		r.persisted = durable
 		r.load(durable)
 		r.shown.changed()
+		if r.disk.lies() {
+			r.shown.news = true // what it answers for, before it is lost
+		}
 	}
 	r.takeState()
 	r.takeWritten(now)

@@ -60,6 +60,10 @@ func (s *showing) wake() (time.Time, bool) {
 // been held, and after an order. Outcomes of orders follow it.
 func (r *replica) show(now raft.Time, held bool) {
 	real := time.Now()
+	if len(r.in.damaged) > 0 {
+		r.telemetry.refused(now, r.in.damaged)
+		r.shown.changed()
+	}
 	if r.shown.due(real) || held != r.wasHeld || len(r.outcomes) > 0 {
 		r.telemetry.show(r.state(now, held))
 		for _, o := range r.outcomes {

@@ -26,12 +26,14 @@ var (
 	errRuns     = errors.New("the clock runs, and only who is held is taken through steps")
 )
 
-// orderStep begins a step. Its outcome comes when all that follows from it is done.
-func (r *replica) orderStep(o *order, held bool) error {
+// orderStep begins a step. Its outcome comes when all that follows from it is
+// done. The lab says that the clock is held before it orders steps; the turn that
+// takes the order may have begun before that.
+func (r *replica) orderStep(o *order) error {
 	switch {
 	case o.Step == nil || o.Step.Take > wire.TakeRequest:
 		return errors.New("an order to step that does not say what to take in")
-	case !held:
+	case !r.clock.Held():
 		return errRuns
 	}
 	r.steps.orders = append(r.steps.orders, *o)
@@ -40,12 +42,11 @@ func (r *replica) orderStep(o *order, held bool) error {
 
 // step goes on with the steps that were ordered, as far as it can without
 // waiting for a message or the disk. Either will bring another turn.
-func (r *replica) step(held bool) error {
+func (r *replica) step() error {
 	s := &r.steps
 	for len(s.orders) > 0 {
 		o := &s.orders[0]
-		// Also the clock moves only while it is held.
-		if !held || !r.clock.Advance(o.Step.At) {
+		if !r.clock.Advance(o.Step.At) {
 			r.stepped(nil, errReleased)
 			continue
 		}
@@ -91,7 +92,7 @@ func (r *replica) takeOne(now raft.Time, s *wire.Step) (bool, error) {
 	r.shown.changed()
 	switch s.Take {
 	case wire.TakeTimer:
-		r.core.Tick(now)
+		r.core.TickOne(now)
 	case wire.TakeMessage:
 		m, ok := r.inbox.takeMessage(s.From, s.Number)
 		if !ok {
@@ -164,15 +165,13 @@ func (r *replica) waiting() *wire.Waiting {
 }
 
 // takeMessage takes one message out: the oldest from this sender with this
-// number, or with number 0 the oldest of all.
+// number. With 0 for either, whoever's or whichever.
 func (b *inbox) takeMessage(from raft.NodeID, number uint64) (m raft.Message, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := 0
-	if number != 0 {
-		for i < len(b.in.messages) && (b.in.messages[i].From != from || b.in.numbers[i] != number) {
-			i++
-		}
+	for i < len(b.in.messages) && (from != 0 && b.in.messages[i].From != from || number != 0 && b.in.numbers[i] != number) {
+		i++
 	}
 	if i == len(b.in.messages) {
 		return m, false

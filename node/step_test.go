@@ -183,7 +183,7 @@ func TestInboxGivesOneByOne(t *testing.T) {
 		from   raft.NodeID
 		number uint64
 		want   raft.Term // 0: it is not there
-	}{{3, 6, 0}, {2, 6, 3}, {0, 0, 1}, {2, 6, 4}, {2, 6, 0}, {3, 5, 2}, {0, 0, 0}} {
+	}{{3, 6, 0}, {2, 6, 3}, {4, 0, 0}, {2, 0, 1}, {2, 6, 4}, {2, 6, 0}, {0, 0, 2}, {0, 0, 0}} {
 		m, ok := b.takeMessage(step.from, step.number)
 		if ok != (step.want != 0) || m.Term != step.want {
 			t.Errorf("message %d of %v: %v, %v, want that of term %d", step.number, step.from, m, ok, step.want)

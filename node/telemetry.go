@@ -20,6 +20,7 @@ type telemetry struct {
 	mu       sync.Mutex
 	facts    []wire.Fact
 	open     openFacts
+	damaged  []wire.Damaged // at most one of each peer
 	state    *wire.State
 	dropped  uint64 // states that newer ones replaced
 	outcomes []outcome
@@ -118,6 +119,21 @@ func joins(f *wire.Fact, e *raft.Event) bool {
 	return f.Index+1 == e.First && f.Term == e.Term && f.LogTerm == e.LogTerm && f.Peer == e.Peer
 }
 
+// refused adds frames that were damaged on their way. The lab hears of them
+// with the next state.
+func (t *telemetry) refused(now raft.Time, frames []damaged) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range frames {
+		i := slices.IndexFunc(t.damaged, func(have wire.Damaged) bool { return have.From == d.from })
+		if i < 0 {
+			i = len(t.damaged)
+			t.damaged = append(t.damaged, wire.Damaged{At: now, From: d.from})
+		}
+		t.damaged[i].Frames += d.frames
+	}
+}
+
 // show replaces the state the lab is to see.
 func (t *telemetry) show(s *wire.State) {
 	t.mu.Lock()
@@ -152,12 +168,12 @@ func (t *telemetry) take() (r *wire.Report, o *outcome) {
 		r = &wire.Report{Facts: t.facts[:factsPerReport:factsPerReport]}
 		t.facts = t.facts[factsPerReport:]
 		t.open = openFacts{}
-	case len(t.facts) > 0 || t.state != nil:
-		r = &wire.Report{Facts: t.facts, State: t.state}
+	case len(t.facts) > 0 || t.state != nil || len(t.damaged) > 0:
+		r = &wire.Report{Facts: t.facts, State: t.state, Damaged: t.damaged}
 		if t.state != nil {
 			t.state.Dropped = t.dropped
 		}
-		t.facts, t.state = nil, nil
+		t.facts, t.state, t.damaged = nil, nil, nil
 		t.open = openFacts{}
 	case len(t.outcomes) > 0:
 		o = &t.outcomes[0]

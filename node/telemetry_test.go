@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,20 @@ func TestStatesReplaceEachOther(t *testing.T) {
 	r, _ := tel.take()
 	if r.State.Commit != 2 || r.State.Dropped != 2 {
 		t.Errorf("state %+v, want commit 2, dropped 2", r.State)
+	}
+}
+
+// Of damaged frames the lab is told how many came from whom since it was told last.
+func TestDamagedFramesAddUp(t *testing.T) {
+	tel := newTelemetry()
+	tel.refused(5, []damaged{{from: 2, frames: 1}, {from: 3, frames: 4}})
+	tel.refused(6, []damaged{{from: 2, frames: 2}})
+	r, _ := tel.take()
+	if want := []wire.Damaged{{At: 5, From: 2, Frames: 3}, {At: 5, From: 3, Frames: 4}}; !slices.Equal(r.Damaged, want) {
+		t.Errorf("%+v, want %+v", r.Damaged, want)
+	}
+	if r, _ := tel.take(); r != nil {
+		t.Errorf("%+v, want nothing more", r)
 	}
 }
 

@@ -178,6 +178,9 @@ func (m *model) heal(tea.KeyMsg) tea.Cmd {
 	return m.run("heal", false)
 }
 
+// undo takes back what somebody set on the network last, whoever it was.
+func (m *model) undo(tea.KeyMsg) tea.Cmd { return m.run("undo", false) }
+
 // load turns the lab's background writes on or off.
 func (m *model) load(tea.KeyMsg) tea.Cmd {
 	if m.lab.status.Load != nil {
@@ -192,6 +195,8 @@ func (m *model) hold(tea.KeyMsg) tea.Cmd {
 	}
 	return m.run("hold", false)
 }
+
+func (m *model) step(tea.KeyMsg) tea.Cmd { return m.run("step", false) }
 
 // clockRates are the steps of [ and ].
 var clockRates = []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}

@@ -86,6 +86,13 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 		disk += ", " + plural(n.Pending, "request waits", "requests wait")
 	}
 	add(plain, "%s", disk)
+	_, faults := nodeFaults(n)
+	for _, fault := range faults {
+		add(strong, "%s", fault)
+	}
+	if n.Forgot != "" {
+		add(strong, "came back with less than it had said: %s", n.Forgot)
+	}
 	switch left, length, ok := p.timer(i); {
 	case n.Role == netlab.RoleLeader && length > 0:
 		next := "within " + shortTime(length)

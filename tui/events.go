@@ -145,7 +145,7 @@ func who(ev *netlab.Event) string {
 	switch {
 	case ev.Node > 0:
 		return name(ev.Node)
-	case ev.Kind == netlab.EventClock:
+	case ev.Kind == netlab.EventClock || ev.Kind == netlab.EventBreak:
 		return "clk"
 	case ev.Kind == netlab.EventFault:
 		return "net"
@@ -254,7 +254,7 @@ func markOf(ev *netlab.Event) byte {
 		return processMark(ev)
 	case netlab.EventFault:
 		return faultMark(verbOf(ev.Line), ev.Text)
-	case netlab.EventClock:
+	case netlab.EventClock, netlab.EventBreak:
 		return 'T'
 	case netlab.EventConfig:
 		switch ev.Config {
@@ -306,10 +306,14 @@ func faultMark(verb, text string) byte {
 		return 'P'
 	case "heal":
 		return 'H'
-	case "cut":
+	case "undo":
+		return 'U'
+	case "cut", "blackhole":
 		return 'X'
-	case "slow":
+	case "slow", "throttle":
 		return 'S'
+	case "duplicate", "reorder", "corrupt", "reset", "frame":
+		return 'F'
 	case "lose":
 		return 'L'
 	}

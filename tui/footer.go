@@ -51,6 +51,9 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 		hs = []hint{{"up down", "pick"}, {"esc", "back"}}
 	}
 	for _, a := range actions {
+		if a.key.Help() == k.Step.Help() && !p.lab.clock.held {
+			continue // only a held lab goes on by steps
+		}
 		if a.foot == footNone || a.acts && readOnly || p.ui.view != viewHome && a.acts {
 			continue
 		}
@@ -77,7 +80,7 @@ func (p *picture) hint(k *keyMap, a action) hint {
 }
 
 // footerDrop is the order in which hints go when the line is too short.
-var footerDrop = []string{"o", "n", "c", "l", "d", "s", "t", "a", "q", "h", "z", "r", "p", "w", "space", "x"}
+var footerDrop = []string{"o", "n", "c", "u", "l", "d", "s", "t", "a", "q", "h", "z", "r", "p", "w", ".", "space", "x"}
 
 func drawFooter(p *picture, pn pane, k *keyMap, actions []action, readOnly bool) {
 	hs := p.footerHints(k, actions, readOnly)

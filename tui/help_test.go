@@ -36,7 +36,7 @@ func TestEveryLetterIsExplained(t *testing.T) {
 		for _, fr := range []netlab.Frame{{OK: true}, {}, {Done: true}} {
 			fr.Kind = k.String()
 			s := letter(&frame{Frame: fr})[:1]
-			if s == "?" || what(&frame{Frame: fr}) == fr.Kind && k != wire.KindHeartbeat {
+			if s == "?" || fr.Short() == fr.Kind && k != wire.KindHeartbeat {
 				t.Errorf("%s has no letter or no words: %q", fr.Kind, s)
 				continue
 			}

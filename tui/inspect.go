@@ -46,7 +46,7 @@ func drawMessageOverlay(p *picture, pn pane) {
 	add := func(format string, args ...any) {
 		lines = append(lines, segment{text: fmt.Sprintf(format, args...)})
 	}
-	add("%s, term %d, %d bytes, number %d on its link", what(fr), fr.Term, fr.Bytes, fr.Number)
+	add("%s, term %d, %d bytes, number %d on its link", fr.Short(), fr.Term, fr.Bytes, fr.Number)
 	switch fr.Kind {
 	case kindAppend, kindHeartbeat:
 		add("after entry %d of term %d; carries %s; leader's commit index %d", fr.PrevIndex, fr.PrevTerm, plural(fr.Entries, "entry", "entries"), fr.Commit)
@@ -113,16 +113,13 @@ func linkRule(l *netlab.LinkStatus) string {
 		return "cut"
 	}
 	s := "open"
-	if l.DelayMS > 0 {
-		s += ", delay " + millisFloat(l.DelayMS) + " ms"
-		if l.JitterMS > 0 {
-			s += " ~ " + millisFloat(l.JitterMS) + " ms"
-		}
-	}
-	if l.Loss > 0 {
-		s += ", loses " + percent(l.Loss)
+	if l.Set != "" {
+		s += ", " + l.Set
 	}
 	s += fmt.Sprintf("; %d sent, %d delivered, %d lost, %d under way", l.Sent, l.Delivered, l.Dropped, l.Held)
+	if l.OnHold > 0 {
+		s += fmt.Sprintf(", %d of these held", l.OnHold)
+	}
 	return s
 }
 

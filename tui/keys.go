@@ -10,10 +10,10 @@ import (
 // digits pick nodes, punctuation is time.
 type keyMap struct {
 	Kill, Restart, Pause, Elect               key.Binding
-	Partition, Cut, Slow, Lose, Heal          key.Binding
+	Partition, Cut, Slow, Lose, Heal, Undo    key.Binding
 	Add, Remove, Transfer, Snapshot           key.Binding
 	Put, Load                                 key.Binding
-	Hold, Slower, Faster                      key.Binding
+	Hold, Step, Slower, Faster                key.Binding
 	Palette, Help, Quit, Down                 key.Binding
 	Pick, Number, Prev, Next, Mark            key.Binding
 	Detail, Inspect                           key.Binding
@@ -37,6 +37,7 @@ func newKeyMap() keyMap {
 		Slow:      bind("s", "slow", "s"),
 		Lose:      bind("o", "lose", "o"),
 		Heal:      bind("h", "heal", "h"),
+		Undo:      bind("u", "undo", "u"),
 		Add:       bind("a", "add", "a"),
 		Remove:    bind("d", "remove", "d"),
 		Transfer:  bind("l", "lead", "l"),
@@ -44,6 +45,7 @@ func newKeyMap() keyMap {
 		Put:       bind("w", "put", "w"),
 		Load:      bind("W", "writes on/off", "W"),
 		Hold:      bind("space", "hold", " "),
+		Step:      bind(".", "step", "."),
 		Slower:    bind("[", "slower", "["),
 		Faster:    bind("]", "faster", "]"),
 		Palette:   bind(":", "cmd", ":"),
@@ -111,9 +113,11 @@ func (k keyMap) actions() []action {
 		{k.Slow, "slow links down", true, footHome, (*model).slow},
 		{k.Lose, "lose some of the messages on links", true, footHome, (*model).lose},
 		{k.Heal, "reopen partitions and cuts", true, footHome, (*model).heal},
+		{k.Undo, "take back the last change to the network", true, footHome, (*model).undo},
 		{k.Put, "write a key", true, footHome, (*model).put},
 		{k.Load, "background writes on or off", true, footNone, (*model).load},
 		{k.Hold, "hold the lab clock, or release it; nothing is lost", true, footHome, (*model).hold},
+		{k.Step, "let a held lab do one thing: a message or a timer", true, footHome, (*model).step},
 		{k.Slower, "run the lab clock slower", true, footNone, (*model).slower},
 		{k.Faster, "run the lab clock faster", true, footNone, (*model).faster},
 		{k.Palette, "run any command line; Tab completes, up has the last", false, footHome, (*model).palette},

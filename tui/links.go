@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,23 +32,58 @@ func (p *picture) linkCell(i, j int) (string, style) {
 	if p.nodes[i].State == netlab.StateDead || p.nodes[j].State == netlab.StateDead {
 		return "x", faint
 	}
-	var parts []string
-	st := plain
-	if l.DelayMS > 0 {
-		parts = append(parts, millisFloat(l.DelayMS))
-		st = strong
-	}
-	if l.Loss > 0 {
-		parts = append(parts, percent(l.Loss))
-		st = strong
-	}
+	parts := linkParts(l)
 	if len(parts) == 0 {
 		if l.FlightNS == 0 {
 			return "?", faint
 		}
 		return millis(time.Duration(l.FlightNS)), faint
 	}
-	return strings.Join(parts, "/"), st
+	s := strings.Join(parts, "/")
+	if len(s) > 6 && len(parts) > 1 {
+		s = parts[0] + "+"
+	}
+	return s, strong
+}
+
+// linkParts are what is set on a link, each as short as it gets: the delay in
+// ms, 5% lost, d5% doubled, r5% out of order, c5% corrupted, 64K a second at
+// most, h2 for two messages that are held, * for what is set for some messages.
+func linkParts(l *netlab.LinkStatus) []string {
+	var parts []string
+	if l.OnHold > 0 {
+		parts = append(parts, "h"+strconv.Itoa(l.OnHold))
+	}
+	figures := 0
+	for _, f := range [...]struct {
+		set  bool
+		text string
+	}{
+		{l.DelayMS > 0, millisFloat(l.DelayMS)}, {l.Loss > 0, percent(l.Loss)}, {l.Duplicate > 0, "d" + percent(l.Duplicate)},
+		{l.Reorder > 0, "r" + percent(l.Reorder)}, {l.Corrupt > 0, "c" + percent(l.Corrupt)}, {l.RateBytes > 0, rateShort(l.RateBytes)},
+	} {
+		if f.set {
+			parts = append(parts, f.text)
+			figures++
+		}
+	}
+	if more := strings.Count(l.Set, ", ") + 1; l.Set != "" && more > figures {
+		parts = append(parts, "*")
+	}
+	return parts
+}
+
+// rateShort is a rate in four columns: 64K, 1M, 900.
+func rateShort(bytes int64) string {
+	for _, u := range [...]struct {
+		bytes int64
+		name  string
+	}{{1 << 30, "G"}, {1 << 20, "M"}, {1 << 10, "K"}} {
+		if bytes >= u.bytes {
+			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(bytes, 10)
 }
 
 // pickedLink is the picked cell of the matrix, as places in nodes; -1 when
@@ -128,6 +164,10 @@ func drawLinkLegend(p *picture, pn pane) {
 		"row sends to column, ms; bold set, faint measured",
 		"# wall  cut  ! one way  x dead node  5% loss  ? idle",
 	}
+	if p.rareFaults() {
+		lines[1] = "# wall  cut  ! one way  x dead node  5% loss  d twice"
+		lines = append(lines, "r late  c corrupt  K/s rate  h held  * some  + more")
+	}
 	wall, other := p.drops()
 	switch {
 	case wall == 0 && other > 0:
@@ -159,6 +199,19 @@ func (p *picture) drops() (shut, open uint64) {
 	return shut, open
 }
 
+// rareFaults tells whether a cell of the matrix shows more than delay and loss.
+func (p *picture) rareFaults() bool {
+	for _, l := range p.link {
+		if l == nil || l.Wall || l.Cut {
+			continue
+		}
+		if l.OnHold > 0 || l.Duplicate > 0 || l.Reorder > 0 || l.Corrupt > 0 || l.RateBytes > 0 || len(linkParts(l)) > 2 || slices.Contains(linkParts(l), "*") {
+			return true
+		}
+	}
+	return false
+}
+
 // drawLinkExceptions lists what is set, for more nodes than a matrix has room
 // for.
 func drawLinkExceptions(p *picture, pn pane) {
@@ -166,7 +219,7 @@ func drawLinkExceptions(p *picture, pn pane) {
 	for i := range p.nodes {
 		for j := range p.nodes {
 			l := p.between(i, j)
-			if l == nil || i == j || l.Wall || !l.Cut && l.DelayMS == 0 && l.Loss == 0 {
+			if l == nil || i == j || l.Wall || !l.Cut && len(linkParts(l)) == 0 {
 				continue
 			}
 			if y == pn.h-1 {

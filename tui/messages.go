@@ -100,7 +100,7 @@ func (p *picture) addRow(fr *frame) {
 	case fr.DroppedNS != 0:
 		state = lost
 	case fr.ArrivedNS == 0:
-		if p.time > fr.DueNS+int64(time.Second) && fr.DueNS > 0 {
+		if p.time > fr.DueNS+int64(time.Second) && fr.DueNS > 0 && !fr.Held {
 			return // its end was among those the lab left out
 		}
 		if !p.watchable(fr) {
@@ -140,7 +140,7 @@ func (p *picture) addRow(fr *frame) {
 // watchable: a flight that lasts more than two frames of the screen can be
 // drawn where it is. A shorter one would be drawn where it no longer is.
 func (p *picture) watchable(fr *frame) bool {
-	if p.lab.clock.held {
+	if p.lab.clock.held || fr.Held {
 		return true
 	}
 	rate := p.lab.clock.rate
@@ -151,6 +151,9 @@ func (p *picture) watchable(fr *frame) bool {
 // lost one stopped.
 func (p *picture) share(r *row, fr *frame) float64 {
 	at := p.time
+	if fr.Held {
+		return 0.5
+	}
 	if r.state == lost {
 		switch {
 		case strings.Contains(fr.Reason, "dead"):
@@ -208,60 +211,9 @@ func letter(fr *frame) string {
 	return "?"
 }
 
-// what is the message in a word or two.
-func what(fr *frame) string {
-	switch fr.Kind {
-	case kindAppend:
-		first, last := fr.PrevIndex+1, fr.PrevIndex+uint64(fr.Entries)
-		if first == last {
-			return "append " + strconv.FormatUint(last, 10)
-		}
-		return "append " + strconv.FormatUint(first, 10) + "-" + strconv.FormatUint(last, 10)
-	case kindVote:
-		return "vote?"
-	case kindPreVote:
-		return "prevote?"
-	case kindSnapshot:
-		s := "snap " + strconv.FormatUint(fr.PrevIndex, 10)
-		if fr.Done {
-			return s + " end"
-		}
-		return s + " @" + bytesText(fr.Offset)
-	case kindTimeoutNow:
-		return "stand now"
-	case kindReadIndex:
-		return "read index?"
-	case kindAppendReply:
-		if fr.OK {
-			return "ok " + strconv.FormatUint(fr.Match, 10)
-		}
-		return "reject"
-	case kindSnapshotReply:
-		switch {
-		case fr.Done:
-			return "has snap " + strconv.FormatUint(fr.PrevIndex, 10)
-		case fr.OK:
-			return "ok @" + bytesText(fr.Offset)
-		}
-		return "reject snap"
-	case kindReadIndexReply:
-		return "read at " + strconv.FormatUint(fr.Match, 10)
-	case kindVoteReply, kindPreVoteReply:
-		word := "vote"
-		if fr.Kind == kindPreVoteReply {
-			word = "prevote"
-		}
-		if fr.OK {
-			return "YES " + word
-		}
-		return "NO " + word
-	}
-	return fr.Kind
-}
-
 // messageText is what a filter looks at.
 func messageText(fr *frame) string {
-	return name(fr.From) + " " + name(fr.To) + " " + fr.Kind + " " + what(fr) + " term " + strconv.FormatUint(fr.Term, 10) + " " + fr.Reason
+	return name(fr.From) + " " + name(fr.To) + " " + fr.Kind + " " + fr.Short() + " term " + strconv.FormatUint(fr.Term, 10) + " " + fr.Reason
 }
 
 // matches tells whether text has every word of filter.
@@ -284,6 +236,11 @@ func (p *picture) when(r *row, long bool) string {
 		took := time.Duration(max(0, p.time-fr.LeftNS))
 		whole := time.Duration(fr.DueNS - fr.LeftNS)
 		switch {
+		case fr.Held:
+			s = "held"
+			if long && fr.Fault > 0 {
+				s += " by f" + strconv.Itoa(fr.Fault)
+			}
 		case took >= whole && p.lab.clock.held:
 			s = "arrives on release"
 		case took > whole:
@@ -390,9 +347,9 @@ func messageColumnsFor(p *picture, w int, rows []row) messageColumns {
 // words is what the message is, with its term unless that stands at the end.
 func (c messageColumns) words(fr *frame) string {
 	if c.long {
-		return what(fr)
+		return fr.Short()
 	}
-	return what(fr) + " t" + strconv.FormatUint(fr.Term, 10)
+	return fr.Short() + " t" + strconv.FormatUint(fr.Term, 10)
 }
 
 // termText is the term at the end of the row, "" where words has it.

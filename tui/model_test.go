@@ -179,6 +179,7 @@ func TestKeysRunLines(t *testing.T) {
 		{"c s o have their prompts", []string{"c", "<enter>", "s", "<enter>", "o", "<enter>"},
 			[]string{"cut 1", "slow 1 20ms", "lose 1 10%"}},
 		{"h heals at once", []string{"h"}, []string{"heal"}},
+		{"u takes back at once", []string{"u"}, []string{"undo"}},
 		{"in the matrix the picked link is healed", []string{"L", "<right>", "h"}, []string{"heal 1 to 3"}},
 		{"in the matrix the picked link counts", []string{"L", "<right>", "c", "<enter>"}, []string{"cut 1 to 3"}},
 		{"w puts", []string{"w", "x 1", "<enter>"}, []string{"put x 1"}},

@@ -420,12 +420,18 @@ func (p *picture) nodeNote(i, w int) string {
 	var parts []string
 	switch {
 	case n.State == netlab.StateDead && n.Exit != "":
-		parts = append(parts, "ended by itself: "+n.Exit)
+		s := "ended by itself: " + n.Exit
+		if n.RestartNS > 0 {
+			s += ", restarted in " + shortTime(time.Duration(max(0, n.RestartNS-p.time)))
+		}
+		parts = append(parts, s)
 	case n.State == netlab.StateDead && n.Starts > 0 && n.StateNS > 0:
 		parts = append(parts, "killed "+ago(p.time-n.StateNS))
 	case n.State == netlab.StatePaused:
 		parts = append(parts, "stopped "+ago(p.time-n.StateNS)+", hears nothing")
 	}
+	short, _ := nodeFaults(n)
+	parts = append(parts, short...)
 	if first, last, ok := p.differing(n); ok {
 		parts = append(parts, differ(first, last)+" from "+name(p.lead.ID)+"'s")
 	}

@@ -135,7 +135,7 @@ func readingLine(line string) bool {
 	switch verbOf(line) {
 	case "members":
 		return len(strings.Fields(line)) == 1
-	case "status", "ls", "links", "log", "events", "get", "dump", "wait", "expect", "doctor", "version", "help":
+	case "status", "ls", "links", "faults", "frames", "log", "events", "get", "dump", "wait", "expect", "doctor", "version", "help":
 		return true
 	}
 	return false

@@ -356,7 +356,7 @@ func (l *labState) addFrame(nf netlab.Frame, now time.Time) bool {
 
 // routine: a heartbeat, or an answer that confirms what was confirmed before.
 func (l *labState) routine(fr *frame) bool {
-	if fr.DroppedNS != 0 {
+	if fr.DroppedNS != 0 || fr.Held {
 		return false
 	}
 	switch fr.Kind {

@@ -66,6 +66,9 @@ func drawTitle(p *picture, pn pane) {
 			add(2, s, strong)
 		}
 		add(10, "quorum "+p.voters.quorumText(), plain)
+		if n := len(st.Faults); n > 0 {
+			add(5, plural(n, "fault", "faults"), plain)
+		}
 		if net := p.netText(); net != "" {
 			add(7, "net: "+net, plain)
 		}
@@ -164,6 +167,9 @@ func (p *picture) clockState() string {
 	state := "LIVE"
 	if p.lab.clock.held {
 		state = "HELD"
+		if b := p.lab.status.Clock.Break; b != nil {
+			state = "BREAK " + strconv.FormatUint(b.ID, 10)
+		}
 	}
 	if r := p.lab.clock.rate; r != 1 {
 		state += " x" + rateText(r)
@@ -184,7 +190,7 @@ func (p *picture) cuts() int {
 
 // netText says in short what is set on the network beside partition and cuts.
 func (p *picture) netText() string {
-	slow, lossy, total := 0, 0, 0
+	slow, lossy, other, total := 0, 0, 0, 0
 	var delay, loss float64
 	sameDelay, sameLoss := true, true
 	for _, l := range p.link {
@@ -199,6 +205,9 @@ func (p *picture) netText() string {
 		if l.Loss > 0 {
 			sameLoss = sameLoss && (lossy == 0 || loss == l.Loss)
 			lossy, loss = lossy+1, l.Loss
+		}
+		if shown := count1(l.DelayMS > 0) + count1(l.Loss > 0); len(linkParts(l)) > shown {
+			other++
 		}
 	}
 	links := func(n int) string {
@@ -222,7 +231,17 @@ func (p *picture) netText() string {
 		}
 		parts = append(parts, s)
 	}
+	if other > 0 {
+		parts = append(parts, links(other)+" faulty")
+	}
 	return strings.Join(parts, ", ")
+}
+
+func count1(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // drawSentence is line 2: what goes on, in as many words as fit.

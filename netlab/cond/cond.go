@@ -12,6 +12,8 @@
 //	4 in config.learners, S4.role == "learner"
 //	S2.snapshot_index >= 900, S2.first_index > 1  its log is folded up to there (§7)
 //	S4.flow == "snapshot"                         how the leader sends to S4
+//	len(faults) == 0                              nothing is set on the network
+//	sum(links, .on_hold) == 2                     two frames are held
 //
 // Names are those of status JSON; config is the configuration that counts, with
 // voters (C_new while joint), voters_old, learners, index, committed, joint, and
@@ -63,6 +65,7 @@ type Env struct {
 	Config                       Config
 	Nodes                        []Node // ascending by ID
 	Links                        []Link
+	Faults                       []Fault // what is set on the network, in the order it was set
 	Violations                   []Violation
 	// KV reads a key through the log; "" when it is missing. nil: not available.
 	KV func(key string) (string, error)
@@ -102,6 +105,13 @@ type Node struct {
 	SnapshotIndex int    `expr:"snapshot_index"`
 	TransferTo    int    `expr:"transfer_to"`
 	Flow          string `expr:"flow"` // how the leader sends to it: probe, replicate, snapshot; "" for nobody's
+
+	Durable   int     `expr:"durable"` // last index on its disk, as far as it knows
+	Disk      string  `expr:"disk"`    // what is wrong with its disk: ok, slow, fail, lie, full, torn
+	Exit      string  `expr:"exit"`    // why it is dead, when nobody asked for it
+	Forgot    string  `expr:"forgot"`  // what it lacked, when it was started, of what it had said is on its disk
+	ClockRate float64 `expr:"clock_rate"`
+	SkewNS    int     `expr:"skew_ns"`
 }
 
 // Link is one directed link of an Env.
@@ -113,9 +123,27 @@ type Link struct {
 	DelayMS   float64 `expr:"delay_ms"`
 	JitterMS  float64 `expr:"jitter_ms"`
 	Loss      float64 `expr:"loss"`
+	Duplicate float64 `expr:"duplicate"`
+	Reorder   float64 `expr:"reorder"`
+	Corrupt   float64 `expr:"corrupt"`
+	RateBytes int     `expr:"rate_bytes"`
+	Held      int     `expr:"held"`    // frames waiting
+	OnHold    int     `expr:"on_hold"` // those that wait until somebody lets them go
+	Set       string  `expr:"set"`     // what is set on it, in words
 	Sent      int     `expr:"sent"`
 	Delivered int     `expr:"delivered"`
 	Dropped   int     `expr:"dropped"`
+}
+
+// Fault is one thing that is set on the network of an Env.
+type Fault struct {
+	ID      int      `expr:"id"`
+	Verb    string   `expr:"verb"`
+	Text    string   `expr:"text"`
+	Links   [][2]int `expr:"links"`
+	UntilNS int      `expr:"until_ns"` // 0 when it does not end by itself
+	Seen    int      `expr:"seen"`     // frames it was for
+	Hits    int      `expr:"hits"`     // those it did something to
 }
 
 // Violation is one broken promise of an Env.
@@ -245,7 +273,7 @@ func (env *Env) names() map[string]any {
 	m := map[string]any{
 		"leader": env.Leader, "term": env.Term, "commit": env.Commit, "quorum": env.Quorum,
 		"config": env.Config, "held": env.Held, "rate": env.Rate, "lab_ns": env.LabNS, "last_index": last,
-		"partition": env.Partition, "nodes": env.Nodes, "links": env.Links, "violations": env.Violations,
+		"partition": env.Partition, "nodes": env.Nodes, "links": env.Links, "faults": env.Faults, "violations": env.Violations,
 		"kv": func(key string) (string, error) {
 			if env.KV == nil {
 				return "", errors.New("keys can't be read here")
@@ -288,6 +316,8 @@ func (c *Cond) Seen(env *Env) string {
 			out = append(out, fmt.Sprintf("%s %v", s, fieldOf(value, field)))
 		case name == "violations":
 			out = append(out, fmt.Sprintf("%d violations", len(env.Violations)))
+		case name == "faults":
+			out = append(out, env.faultsText())
 		case name == "nodes" || name == "links" || name == "config":
 			continue
 		default:
@@ -295,6 +325,18 @@ func (c *Cond) Seen(env *Env) string {
 		}
 	}
 	return strings.Join(out, "; ")
+}
+
+// faultsText says what is set on the network.
+func (env *Env) faultsText() string {
+	if len(env.Faults) == 0 {
+		return "no faults"
+	}
+	var each []string
+	for _, f := range env.Faults {
+		each = append(each, fmt.Sprintf("f%d %s (hits %d)", f.ID, f.Text, f.Hits))
+	}
+	return strings.Join(each, ", ")
 }
 
 // fieldOf is a field of a struct by the name that conditions have for it.

@@ -14,6 +14,7 @@ type View struct {
 	Nodes []Node // ascending by ID
 	Now   raft.Time
 	Held  bool
+	Break string // what the breakpoint saw that holds the clock; "" when none does
 	// Open tells whether the network lets frames pass from a to b. nil: everywhere.
 	Open func(a, b raft.NodeID) bool
 
@@ -103,7 +104,10 @@ func (c clause) or(format string, args ...any) clause {
 
 func (v View) clauses() []clause {
 	var out []clause
-	if v.Held {
+	switch {
+	case v.Held && v.Break != "":
+		out = append(out, say("Stopped at %s.", v.Break))
+	case v.Held:
 		out = append(out, clause{text: "The lab clock is held: nothing moves, nothing is lost.", shown: true})
 	}
 	if len(v.Nodes) == 0 {

@@ -10,7 +10,7 @@ func (Hold) validate() error { return nil }
 func (Hold) kind() uint64    { return drawHold }
 
 func (Hold) judge(c *call) {
-	c.v.Hold, c.v.Fault = true, c.s.fault.ID
+	c.v.Hold, c.v.HoldEnd, c.v.Fault = true, c.s.fault.Match.Until, c.s.fault.ID
 	c.s.hits.Acted++
 }
 

@@ -31,8 +31,10 @@ type Verdict struct {
 	Due raft.Time
 	// Fault is the id of what dropped or held it; 0 for the wall.
 	Fault uint64
-	// Hold: it waits, whatever its due time, until somebody lets it go.
-	Hold bool
+	// Hold: it waits, whatever its due time, until somebody lets it go, or until
+	// HoldEnd, when that is not 0.
+	Hold    bool
+	HoldEnd raft.Time
 	// Free: it keeps no order. Frames before it and behind it may pass it and be passed by it.
 	Free bool
 	// Copies are how many more times it arrives, each After behind the one
@@ -55,6 +57,8 @@ type Link struct {
 	// lastDue is the latest due time of a frame that was let through in order. A
 	// link is a TCP connection: no frame overtakes another but by a Reorder.
 	lastDue raft.Time
+
+	call call
 }
 
 // step is one fault of a link and what it remembers.
@@ -112,15 +116,20 @@ func (l *Link) SetRules(r Rules) {
 	})
 }
 
-// call is one fault's look at one frame.
+// Restart tells that the link's connection is another one: what comes need not
+// come behind what was under way.
+func (l *Link) Restart() { l.lastDue = 0 }
+
+// call is one fault's look at one frame. A link has one, which it uses for all:
+// what is handed to an Effect is kept on the heap, and links carry many frames.
 type call struct {
 	seed uint64
-	f    *Frame
-	v    *Verdict
+	f    Frame
+	v    Verdict
 	s    *step
 }
 
-func (c *call) draw(use uint64) uint64 { return draw(c.seed, c.f, c.s.purpose|use) }
+func (c *call) draw(use uint64) uint64 { return draw(c.seed, &c.f, c.s.purpose|use) }
 
 // chance tells whether an event of this probability happens to the frame.
 func (c *call) chance(p float64) bool {
@@ -135,13 +144,7 @@ func (c *call) drop(why Reason) {
 
 // Judge decides what happens to f as it enters the link.
 func (l *Link) Judge(seed uint64, f *Frame) Verdict {
-	v := Verdict{Due: f.Left}
-	if l.rules.Wall {
-		v.Drop = DroppedAtWall
-	}
-	if len(l.steps) > 0 {
-		l.judge(seed, f, &v)
-	}
+	v := l.JudgeAlone(seed, f)
 	if v.Free || v.Hold {
 		return v
 	}
@@ -152,14 +155,28 @@ func (l *Link) Judge(seed uint64, f *Frame) Verdict {
 	return v
 }
 
-func (l *Link) judge(seed uint64, f *Frame, v *Verdict) {
-	c := call{seed: seed, f: f, v: v}
+// JudgeAlone is Judge for a link without an order of its own: one that carries
+// several streams, of which each keeps its own.
+func (l *Link) JudgeAlone(seed uint64, f *Frame) Verdict {
+	v := Verdict{Due: f.Left}
+	if l.rules.Wall {
+		v.Drop = DroppedAtWall
+	}
+	if len(l.steps) > 0 {
+		l.call.seed, l.call.f, l.call.v = seed, *f, v
+		l.judge(&l.call)
+		v = l.call.v
+	}
+	return v
+}
+
+func (l *Link) judge(c *call) {
 	for i := range l.steps {
 		c.s = &l.steps[i]
-		if v.Drop != "" {
+		if c.v.Drop != "" {
 			// Nobody sees it any more, but when it was due is still told.
-			if d, ok := c.s.fault.Effect.(Delay); ok && c.s.fault.Match.uncounted(f) {
-				v.Due += raft.Time(d.flight(&c))
+			if d, ok := c.s.fault.Effect.(Delay); ok && c.s.fault.Match.uncounted(&c.f) {
+				c.v.Due += raft.Time(d.flight(c))
 			}
 			continue
 		}
@@ -167,31 +184,43 @@ func (l *Link) judge(seed uint64, f *Frame, v *Verdict) {
 			continue
 		}
 		c.s.hits.Matched++
-		c.s.fault.Effect.judge(&c)
+		c.s.fault.Effect.judge(c)
 	}
 }
 
 // JudgeArrival decides again, at the moment a frame would arrive: what stands
 // across the link by then stops what is still under way. Chance and counts have
 // had their say when the frame entered. Of a verdict only Drop and Fault are set.
+// It counts nothing; CountStopped does, for who carries it out.
 func (l *Link) JudgeArrival(now raft.Time, f *Frame) (v Verdict) {
 	if l.rules.Wall {
 		v.Drop = DroppedAtWall
 		return v
 	}
-	c := call{f: f, v: &v}
 	for i := range l.steps {
-		c.s = &l.steps[i]
-		if rank[c.s.fault.Effect.kind()] > rank[drawBlackhole] {
+		s := &l.steps[i]
+		if rank[s.fault.Effect.kind()] > rank[drawBlackhole] {
 			break // the steps are in that order
 		}
-		if m := &c.s.fault.Match; m.uncounted(f) && m.lasts(now) {
-			c.s.hits.Matched++
-			c.s.fault.Effect.judge(&c)
-			return v
+		if m := &s.fault.Match; m.uncounted(f) && m.lasts(now) {
+			v.Drop, v.Fault = DroppedByCut, s.fault.ID
+			if Is[Blackhole](s.fault) {
+				v.Drop = DroppedInBlackhole
+			}
+			break
 		}
 	}
 	return v
+}
+
+// CountStopped counts a frame that JudgeArrival had a fault stop.
+func (l *Link) CountStopped(fault uint64) {
+	for i := range l.steps {
+		if s := &l.steps[i]; fault != 0 && s.fault.ID == fault {
+			s.hits.Matched++
+			s.hits.Acted++
+		}
+	}
 }
 
 // Open tells whether no fault and no wall can stop a frame at its arrival.
@@ -199,8 +228,19 @@ func (l *Link) Open() bool {
 	return !bool(l.rules.Wall) && (len(l.steps) == 0 || rank[l.steps[0].fault.Effect.kind()] > rank[drawBlackhole])
 }
 
-// Plain tells whether verdicts depend on nothing but when a frame left.
+// Plain tells whether no fault is set, so that Pass says all.
 func (l *Link) Plain() bool { return len(l.steps) == 0 }
+
+// Pass is Judge for a link that is Plain, of a frame that left then: nearly all
+// frames of nearly all labs.
+func (l *Link) Pass(left raft.Time) (due raft.Time, why Reason) {
+	due = max(left, l.lastDue)
+	if l.rules.Wall {
+		return due, DroppedAtWall
+	}
+	l.lastDue = due
+	return due, ""
+}
 
 // Hits adds what each fault with an id did on this link to those in into.
 func (l *Link) Hits(into map[uint64]Hits) {

@@ -44,6 +44,7 @@ func TestJudge(t *testing.T) {
 		{"nothing overtakes", with(Delay{Mean: 5 * ms}), after(80 * ms), Verdict{Due: after(80 * ms)}, after(80 * ms)},
 		{"a dropped frame holds up nobody", with(Loss{Share: 1}, Delay{Mean: 80 * ms}), left, Verdict{Drop: DroppedByLoss, Due: after(80 * ms)}, left},
 		{"a held frame tells when it was due, and holds up nobody", Rules{Faults: []Fault{{ID: 4, Effect: Hold{}}, {Effect: slow}}}, 0, Verdict{Hold: true, Fault: 4, Due: after(20 * ms)}, 0},
+		{"a hold that ends by itself says when", Rules{Faults: []Fault{{ID: 4, Match: Match{Until: after(ms)}, Effect: Hold{}}}}, 0, Verdict{Hold: true, HoldEnd: after(ms), Fault: 4, Due: left}, 0},
 		{"a throttled frame takes its bytes' time", with(Rate{Bytes: 6400}), 0, Verdict{Due: after(10 * ms)}, after(10 * ms)},
 		{"a bucket lets a burst through", with(Rate{Bytes: 6400, Burst: 64}), 0, Verdict{Due: left}, left},
 		{"of a frame larger than the bucket the rest waits", with(Rate{Bytes: 6400, Burst: 32}), 0, Verdict{Due: after(5 * ms)}, after(5 * ms)},
@@ -68,6 +69,28 @@ func TestJudge(t *testing.T) {
 				t.Errorf("last due %v, want %v", l.lastDue, tt.wantDue)
 			}
 		})
+	}
+}
+
+// Pass says what Judge does.
+func TestPlainLinks(t *testing.T) {
+	for _, wall := range []Wall{false, true} {
+		a, b := linkOf(Rules{Wall: wall}), linkOf(Rules{Wall: wall})
+		a.lastDue, b.lastDue = 5, 5
+		if !a.Plain() {
+			t.Error("a link without a fault is not plain")
+		}
+		for n, left := range []raft.Time{3, 7, 7, 9} {
+			f := frame(uint64(n)+1, left)
+			want := a.Judge(1, &f)
+			due, why := b.Pass(left)
+			if got := (Verdict{Due: due, Drop: why}); got != want {
+				t.Errorf("wall %v, at %d: Pass says %+v, Judge %+v", wall, left, got, want)
+			}
+		}
+	}
+	if linkOf(with(Loss{})).Plain() {
+		t.Error("a link with a fault is plain")
 	}
 }
 
@@ -357,6 +380,20 @@ func TestFaultsKeepCountWhenRulesChange(t *testing.T) {
 	}
 }
 
+func TestAnotherConnectionHasAnOrderOfItsOwn(t *testing.T) {
+	l := linkOf(with(Delay{Mean: 20 * ms}))
+	f := frame(1, 0)
+	l.Judge(1, &f)
+	l.SetRules(Rules{})
+	if got := l.Judge(1, &f).Due; got != raft.Time(20*ms) {
+		t.Errorf("due at %d, want behind the frame before it", got)
+	}
+	l.Restart()
+	if got := l.Judge(1, &f).Due; got != 0 {
+		t.Errorf("due at %d on another connection, want at once", got)
+	}
+}
+
 func TestHits(t *testing.T) {
 	l := linkOf(Rules{Faults: []Fault{
 		{ID: 1, Match: Match{Kinds: KindsOf(wire.KindVote)}, Effect: Cut{}},
@@ -374,7 +411,8 @@ func TestHits(t *testing.T) {
 	}
 	vote := frame(1, 0)
 	vote.Kind = wire.KindVote
-	l.JudgeArrival(0, &vote)
+	l.CountStopped(l.JudgeArrival(0, &vote).Fault)
+	l.CountStopped(0)
 	got := map[uint64]Hits{3: {Matched: 1000, Acted: 1}}
 	l.Hits(got)
 	lost := got[2].Acted
@@ -482,6 +520,12 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			l := linkOf(bb.rules)
+			if l.Plain() {
+				for left := raft.Time(0); b.Loop(); left++ {
+					l.Pass(left)
+				}
+				return
+			}
 			f := frame(0, 0)
 			for b.Loop() {
 				f.Number++

@@ -89,7 +89,7 @@ func (m *Match) uncounted(f *Frame) bool {
 // picks tells whether the fault looks at the frame, and counts it.
 func (c *call) picks() bool {
 	m := &c.s.fault.Match
-	if m.Next != 0 && c.s.hits.Matched >= m.Next || !m.lasts(c.f.Left) || !m.fits(c.f) {
+	if m.Next != 0 && c.s.hits.Matched >= m.Next || !m.lasts(c.f.Left) || !m.fits(&c.f) {
 		return false
 	}
 	c.s.seen++

@@ -76,7 +76,7 @@ func (p *Proxy) greet(in *inbound) {
 	err = l.serve(in)
 	in.close(err)
 	switch {
-	case err == io.EOF, errors.Is(err, net.ErrClosed), errors.Is(err, errReplaced), errors.Is(err, errNodeGone):
+	case err == io.EOF, errors.Is(err, net.ErrClosed), errors.Is(err, errReplaced), errors.Is(err, errNodeGone), errors.Is(err, errReset):
 		p.logger.Debug("link from node ended", "node", l.from, "peer", l.to, "reason", err)
 	default:
 		p.logger.Warn("link from node ended", "node", l.from, "peer", l.to, "remote", remote, "reason", err)

@@ -222,11 +222,11 @@ func BenchmarkSmall(b *testing.B) {
 	})
 }
 
-// BenchmarkDelay sends frames one at a time over a link of 20 ms and tells how
-// long they really took, from write to read. The other two pipes have no delay,
-// but the same pause before each frame: what waking up costs on this machine.
+// BenchmarkDelay sends frames one at a time over links of 1, 20 and 200 ms and
+// tells how long they really took, from write to read. The other two pipes have no
+// delay, but a pause of 20 ms before each frame: what waking up costs on this
+// machine.
 func BenchmarkDelay(b *testing.B) {
-	const delay = 20 * time.Millisecond
 	run := func(b *testing.B, w way, pause time.Duration) {
 		raw := message(b, 1, 2, 64)
 		buf := make([]byte, len(raw))
@@ -244,11 +244,12 @@ func BenchmarkDelay(b *testing.B) {
 		b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
 		b.ReportMetric(float64(took[len(took)-1])/1e6, "max-ms")
 	}
-	b.Run("bare", func(b *testing.B) { run(b, bare(b).there, delay) })
-	b.Run("undelayed", func(b *testing.B) {
-		run(b, proxied(b, link.Rules{}).there, delay)
-	})
-	b.Run("delayed", func(b *testing.B) {
-		run(b, proxied(b, faults(link.Delay{Mean: raft.Duration(delay)})).there, 0)
-	})
+	const pause = 20 * time.Millisecond
+	b.Run("bare", func(b *testing.B) { run(b, bare(b).there, pause) })
+	b.Run("undelayed", func(b *testing.B) { run(b, proxied(b, link.Rules{}).there, pause) })
+	for _, delay := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond} {
+		b.Run(delay.String(), func(b *testing.B) {
+			run(b, proxied(b, faults(link.Delay{Mean: raft.Duration(delay)})).there, 0)
+		})
+	}
 }

@@ -10,9 +10,11 @@ import (
 type LinkCounters struct {
 	From, To  raft.NodeID
 	Sent      uint64 // frames that left the sender
+	Copies    uint64 // frames that the network made: duplicates, and those put in by hand
 	Delivered uint64
 	Dropped   uint64
-	Waiting   int           // Sent, and neither delivered nor dropped yet
+	Waiting   int           // Sent or Copies, and neither delivered nor dropped yet
+	Held      int           // of those, the ones that wait until somebody lets them go
 	Flight    raft.Duration // median of the last frames delivered; 0 when there is none
 }
 
@@ -23,8 +25,9 @@ func (p *Proxy) Links(dst []LinkCounters) []LinkCounters {
 		c := &l.counts
 		dst = append(dst, LinkCounters{
 			From: l.from, To: l.to,
-			Sent: c.sent, Delivered: c.delivered, Dropped: c.dropped,
-			Waiting: int(c.sent - c.delivered - c.dropped),
+			Sent: c.sent, Copies: c.copies, Delivered: c.delivered, Dropped: c.dropped,
+			Waiting: int(c.sent + c.copies - c.delivered - c.dropped),
+			Held:    l.apart.held,
 			Flight:  c.flight(),
 		})
 		l.mu.Unlock()
@@ -34,10 +37,11 @@ func (p *Proxy) Links(dst []LinkCounters) []LinkCounters {
 
 // counts is what a link counts.
 type counts struct {
-	sent, delivered, dropped uint64
-	flights                  [32]raft.Duration // of the last frames delivered
-	median                   raft.Duration     // of flights, when the link had delivered upTo
-	upTo                     uint64
+	sent, copies, delivered, dropped uint64
+
+	flights [32]raft.Duration // of the last frames delivered
+	median  raft.Duration     // of flights, when the link had delivered upTo
+	upTo    uint64
 }
 
 func (c *counts) arrived(flight raft.Duration) {

@@ -22,7 +22,14 @@ type Frame struct {
 	Arrived  raft.Time   // the receiver's connection took it; 0 while it waits or when dropped
 	Dropped  raft.Time   // 0 unless dropped
 	Reason   link.Reason // empty unless dropped
-	Summary  wire.Summary
+	Fault    uint64      // the id of the fault that dropped it or holds it; 0 for none
+	Held     bool        // it waits until somebody lets it go
+	Damaged  bool        // a byte of it is changed on the way
+	Injected bool        // somebody put it in by hand
+	// CopyOf is the frame that this one repeats, 0 for a frame that a node sent.
+	// A copy has an id of its own, and the number of that frame.
+	CopyOf  uint64
+	Summary wire.Summary
 }
 
 func (f *Frame) arrived(at raft.Time) { f.Done, f.Arrived = true, at }
@@ -76,6 +83,20 @@ func (p *Proxy) Frames(dst []Frame, c Cursor, limit int) (frames []Frame, next C
 		dst = append(dst, g.records[n%uint64(len(g.records))])
 	}
 	return dst, Cursor(g.next), have - take
+}
+
+// lastWord is the latest record of a frame, if there still is one.
+func (p *Proxy) lastWord(id uint64) (Frame, bool) {
+	g := &p.frames
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	have := min(g.next, uint64(len(g.records)))
+	for n := g.next; n > g.next-have; n-- {
+		if f := &g.records[(n-1)%uint64(len(g.records))]; f.ID == id {
+			return *f, true
+		}
+	}
+	return Frame{}, false
 }
 
 // frameList is room for the records of one batch.

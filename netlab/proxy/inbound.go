@@ -121,21 +121,34 @@ func (l *lane) serve(in *inbound) error {
 		return err
 	}
 	defer func() { <-l.turn }()
+	// What came with the hello waits as well: else who dials again and again
+	// could fill a link that is full.
+	if err := l.awaitRoom(in); err != nil {
+		return err
+	}
 	for {
 		if err := l.pass(in); err != nil {
 			return err
 		}
-		for l.overfull() {
-			select {
-			case <-l.room:
-			case <-in.gone:
-				return in.why
-			}
+		if err := l.awaitRoom(in); err != nil {
+			return err
 		}
 		if err := in.fill(); err != nil {
 			return err
 		}
 	}
+}
+
+// awaitRoom waits while more than the backlog waits on the link.
+func (l *lane) awaitRoom(in *inbound) error {
+	for l.overfull() {
+		select {
+		case <-l.room:
+		case <-in.gone:
+			return in.why
+		}
+	}
+	return nil
 }
 
 // await takes the turn to read for the link, once the connection before in,

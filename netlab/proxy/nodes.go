@@ -83,28 +83,7 @@ func (l *lane) remove() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.busy { // else the writer does it, when it is done
-		l.abandon()
-	}
-}
-
-// abandon drops all that waits on a link that is closed. With mu held, and
-// nobody writing.
-func (l *lane) abandon() {
-	if l.queue.empty() {
-		return
-	}
-	scratch := takeFrames()
-	defer scratch.release()
-	now := l.proxy.clock.Now()
-	for !l.queue.empty() {
-		items, raw := l.queue.due(raft.Never)
-		scratch.list = l.recall(scratch.list[:0], items, raw)
-		for i := range scratch.list {
-			scratch.list[i].dropped(now, DroppedRemovedNode)
-		}
-		l.counts.dropped += uint64(len(items))
-		l.queue.pop(len(items))
-		l.proxy.frames.add(scratch.list)
+		l.abandon(DroppedRemovedNode)
 	}
 }
 

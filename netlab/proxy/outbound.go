@@ -21,7 +21,10 @@ type outbound struct {
 // can do anything about an error.
 func (o *outbound) close() { _ = o.conn.Close() }
 
-var errDeadNode = errors.New("the node is dead")
+var (
+	errDeadNode = errors.New("the node is dead")
+	errBarred   = errors.New("what was to be handed over may not arrive any more")
+)
 
 // dialError is why a connection to a node did not come about.
 type dialError struct{ err error }
@@ -74,10 +77,14 @@ func (l *lane) dial() (*outbound, error) {
 	out := &outbound{conn: conn}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.addr != addr || l.closed {
+	switch {
+	case l.addr != addr || l.closed:
 		// It died, or came back elsewhere, meanwhile.
 		out.close()
 		return nil, errDeadNode
+	case l.barred != "":
+		out.close()
+		return nil, errBarred
 	}
 	l.out = out
 	l.proxy.conns.Add(1)

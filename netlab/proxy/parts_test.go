@@ -13,9 +13,9 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// The queue gives back what was put in, in order and byte by byte, in runs that
-// end where a due time or a segment does, and keeps account of its bytes; a
-// plain list says what is right.
+// The queue gives back what was put in and not taken out, in order and byte by
+// byte, in runs that end where a due time, a segment or a gap does, and keeps
+// account of its bytes; a plain list says what is right.
 func TestQueueIsAList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type kept struct {
@@ -32,7 +32,7 @@ func TestQueueIsAList(t *testing.T) {
 				due += raft.Time(rapid.IntRange(0, 3).Draw(t, "later"))
 				size := rapid.OneOf(rapid.IntRange(4, 100), rapid.SampledFrom([]int{segmentSmall - 1, segmentSmall, segmentSmall + 1, segmentLarge, segmentLarge + 1})).Draw(t, "size")
 				k := kept{Frame{ID: id, Number: id + 7, Left: due - 1, Due: due}, bytes.Repeat([]byte{byte(id)}, size)}
-				q.push(&k.frame, k.raw)
+				q.push(&k.frame, k.raw, 0)
 				model = append(model, k)
 			},
 			"deliver": func(t *rapid.T) {
@@ -62,7 +62,40 @@ func TestQueueIsAList(t *testing.T) {
 				q.pop(n)
 				model = model[n:]
 			},
+			"take": func(t *rapid.T) {
+				if len(model) == 0 {
+					return
+				}
+				i := rapid.IntRange(0, len(model)-1).Draw(t, "which")
+				var got []byte
+				q.each(i, func(it *item, raw []byte) bool {
+					if it.id != model[i].frame.ID {
+						t.Fatalf("behind %d frames stands %d, want %d", i, it.id, model[i].frame.ID)
+					}
+					got = bytes.Clone(raw)
+					q.take(it)
+					return false
+				})
+				q.trim()
+				if !bytes.Equal(got, model[i].raw) {
+					t.Fatalf("frame %d has %d bytes, want %d", model[i].frame.ID, len(got), len(model[i].raw))
+				}
+				model = slices.Delete(model, i, i+1)
+			},
 			"": func(t *rapid.T) {
+				var ids []uint64
+				q.each(0, func(it *item, _ []byte) bool {
+					ids = append(ids, it.id)
+					return true
+				})
+				for i, k := range model {
+					if i >= len(ids) || ids[i] != k.frame.ID {
+						t.Fatalf("frames %v, want %d at place %d", ids, k.frame.ID, i)
+					}
+				}
+				if len(model) > 0 && q.head().id != model[0].frame.ID {
+					t.Fatalf("the head is frame %d, want %d", q.head().id, model[0].frame.ID)
+				}
 				size := 0
 				for _, k := range model {
 					size += len(k.raw) + itemCost
@@ -275,7 +308,8 @@ func TestScheduleWakesInOrder(t *testing.T) {
 	}
 	defer s.close()
 	for _, due := range []raft.Time{5, 3, 9, 1, 7, 3} {
-		s.add(&lane{closed: true, wake: wake{place: notScheduled}}, due)
+		w := newWake(func() {})
+		s.set(&w, due)
 	}
 	for _, step := range []struct {
 		at   raft.Time
@@ -283,11 +317,11 @@ func TestScheduleWakesInOrder(t *testing.T) {
 	}{{0, 6}, {1, 5}, {2, 5}, {4, 3}, {100, 0}} {
 		c.Set(clock.Setting{At: step.at, Rate: moment, Held: true})
 		s.fire()
-		before := len(s.lanes)
+		before := len(s.wakes)
 		c.Set(clock.Setting{At: step.at, Rate: moment})
 		s.fire()
-		if len(s.lanes) != step.left {
-			t.Errorf("at %d: %d lanes wait, want %d", step.at, len(s.lanes), step.left)
+		if len(s.wakes) != step.left {
+			t.Errorf("at %d: %d lanes wait, want %d", step.at, len(s.wakes), step.left)
 		}
 		if step.left < 6 && before < step.left {
 			t.Errorf("at %d: woken while the clock was held", step.at)
@@ -304,7 +338,8 @@ func TestScheduleSleepsOnAHeldClock(t *testing.T) {
 	}
 	defer s.close()
 	s.awake = true
-	s.add(&lane{closed: true, wake: wake{place: notScheduled}}, 5)
+	w := newWake(func() { t.Error("woken on a held clock") })
+	s.set(&w, 5)
 	if s.fire() {
 		t.Error("it stays awake")
 	}

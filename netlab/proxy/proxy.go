@@ -46,6 +46,7 @@ type Proxy struct {
 
 	schedule *schedule
 	frames   frameLog
+	tape     tape
 	ids      atomic.Uint64 // of frames, the last one given
 
 	listener     net.Listener
@@ -138,7 +139,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(p.accept)
 	g.Go(p.schedule.run)
-	g.Go(p.followClock)
+	g.Go(func() error {
+		p.schedule.follow(p.ctx)
+		return nil
+	})
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -191,19 +195,6 @@ func (p *Proxy) end() {
 	})
 }
 
-// followClock makes waits start over when the clock is set.
-func (p *Proxy) followClock() error {
-	for {
-		changed := p.clock.Changed()
-		p.schedule.restart()
-		select {
-		case <-changed:
-		case <-p.ctx.Done():
-			return nil
-		}
-	}
-}
-
 // SetNode says that node id has started and where it takes Raft frames. What
 // was connected to an earlier life of it is closed.
 func (p *Proxy) SetNode(id raft.NodeID, raftAddr string) error {
@@ -238,7 +229,8 @@ func (p *Proxy) NodeGone(id raft.NodeID) error {
 }
 
 // SetRules sets the faults of one directed link, from the next frame on.
-// Frames under way keep their due time, but a wall or a cut stops them.
+// Frames under way keep their due time, but a wall or a cut stops them, and what
+// a fault held goes on once that is no more.
 func (p *Proxy) SetRules(from, to raft.NodeID, r link.Rules) error {
 	l, err := p.lane(from, to)
 	if err != nil {

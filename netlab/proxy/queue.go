@@ -6,9 +6,10 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// queue holds the frames of a link that wait, in the order they left, which is
-// also that of their due times. The zero queue is empty; an empty queue holds no
-// memory.
+// queue holds the frames of a link that wait in order: in the order they left,
+// which is also that of their due times. The zero queue is empty; an empty queue
+// holds no memory. A frame may be taken out of the middle; the first one is
+// always there.
 type queue struct {
 	first, last *segment
 	bytes       int // of the frames, and what it costs to keep them
@@ -18,11 +19,19 @@ type queue struct {
 type item struct {
 	id, number uint64
 	left, due  raft.Time
-	from, to   int // its bytes in the segment
+	from, to   int   // its bytes in the segment
+	rare       *rare // nil for nearly all
+	gone       bool  // it was taken out
+}
+
+// rare is what few frames have.
+type rare struct {
+	copyOf uint64
+	damage uint64
 }
 
 // itemCost is what a frame costs beside its bytes: an item, and some.
-const itemCost = 64
+const itemCost = 80
 
 // segment holds consecutive frames.
 type segment struct {
@@ -71,7 +80,7 @@ func (q *queue) empty() bool { return q.first == nil }
 func (q *queue) head() *item { return &q.first.items[q.first.start] }
 
 // push puts a frame behind the others, and a copy of its bytes.
-func (q *queue) push(f *Frame, raw []byte) {
+func (q *queue) push(f *Frame, raw []byte, damage uint64) {
 	s := q.last
 	if s == nil || cap(s.buf)-len(s.buf) < len(raw) {
 		s = takeSegment(s == nil, len(raw))
@@ -84,9 +93,11 @@ func (q *queue) push(f *Frame, raw []byte) {
 	}
 	from := len(s.buf)
 	s.buf = append(s.buf, raw...)
-	s.items = append(s.items, item{
-		id: f.ID, number: f.Number, left: f.Left, due: f.Due, from: from, to: len(s.buf),
-	})
+	it := item{id: f.ID, number: f.Number, left: f.Left, due: f.Due, from: from, to: len(s.buf)}
+	if f.CopyOf != 0 || damage != 0 {
+		it.rare = &rare{copyOf: f.CopyOf, damage: damage}
+	}
+	s.items = append(s.items, it)
 	q.bytes += len(raw) + itemCost
 }
 
@@ -98,7 +109,7 @@ func (q *queue) due(now raft.Time) (items []item, raw []byte) {
 	}
 	s := q.first
 	end := s.start
-	for end < len(s.items) && s.items[end].due <= now {
+	for end < len(s.items) && s.items[end].due <= now && !s.items[end].gone {
 		end++
 	}
 	if end == s.start {
@@ -114,12 +125,46 @@ func (q *queue) pop(n int) {
 		q.bytes -= s.items[i].to - s.items[i].from + itemCost
 	}
 	s.start += n
-	if s.start < len(s.items) {
-		return
+	q.trim()
+}
+
+// trim lets go what stands before the first frame that is still there.
+func (q *queue) trim() {
+	for s := q.first; s != nil; s = q.first {
+		for s.start < len(s.items) && s.items[s.start].gone {
+			s.start++
+		}
+		if s.start < len(s.items) {
+			return
+		}
+		q.first = s.next
+		if q.first == nil {
+			q.last = nil
+		}
+		s.release()
 	}
-	q.first = s.next
-	if q.first == nil {
-		q.last = nil
+}
+
+// each visits the frames but the first skip of them, with their bytes, until
+// visit returns false. take may be called on the one that is visited.
+func (q *queue) each(skip int, visit func(it *item, raw []byte) bool) {
+	for s := q.first; s != nil; s = s.next {
+		for i := s.start; i < len(s.items); i++ {
+			it := &s.items[i]
+			switch {
+			case it.gone:
+			case skip > 0:
+				skip--
+			case !visit(it, s.buf[it.from:it.to]):
+				return
+			}
+		}
 	}
-	s.release()
+}
+
+// take takes a frame out. Who took those it wanted calls trim, unless somebody
+// is at work on the first ones, who does it then.
+func (q *queue) take(it *item) {
+	it.gone, it.rare = true, nil
+	q.bytes -= it.to - it.from + itemCost
 }

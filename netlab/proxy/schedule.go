@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"container/heap"
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -12,28 +13,32 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// schedule wakes links when their first waiting frame is due: one heap, one
-// alarm, one goroutine for all of them. A lane's mu may be held when it is
-// called; it never calls a lane while it holds its own.
+// schedule wakes whoever asks for it, links whose first waiting frame is due
+// most of all: one heap, one alarm, one goroutine for all of them. A sleeper's
+// own lock may be held when it is called; it never calls one while it holds its
+// own.
 type schedule struct {
 	clock *clock.Clock
 	alarm *alarm
 
 	mu     sync.Mutex
-	lanes  wakes
+	wakes  wakes
 	lead   lead
 	rings  time.Time // what the alarm is set to
 	fired  time.Time // when it last looked for what is due
 	awake  bool      // it has stayed awake since
-	due    []*lane   // scratch of fire
+	due    []*wake   // scratch of fire
 	closed bool
 }
 
-// wake is a lane's place in the schedule.
+// wake is a place in the schedule.
 type wake struct {
 	due   raft.Time
-	place int // in the heap
+	place int    // in the heap
+	kick  func() // is called when due has come, once for each set
 }
+
+func newWake(kick func()) wake { return wake{place: notScheduled, kick: kick} }
 
 const notScheduled = -1
 
@@ -45,14 +50,44 @@ func newSchedule(c *clock.Clock) (*schedule, error) {
 	return &schedule{clock: c, alarm: a}, nil
 }
 
-// add wakes l at due, which may be past. l must not be scheduled already.
-func (s *schedule) add(l *lane, due raft.Time) {
+// set has w woken at due, which may be past, and not at the time set before.
+func (s *schedule) set(w *wake, due raft.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.wake.due = due
-	heap.Push(&s.lanes, l)
-	if l.wake.place == 0 {
+	if w.place != notScheduled {
+		if w.due == due {
+			return
+		}
+		w.due = due
+		heap.Fix(&s.wakes, w.place)
+	} else {
+		w.due = due
+		heap.Push(&s.wakes, w)
+	}
+	if w.place == 0 {
 		s.arm(time.Now())
+	}
+}
+
+// forget takes w out.
+func (s *schedule) forget(w *wake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.place != notScheduled {
+		heap.Remove(&s.wakes, w.place)
+	}
+}
+
+// follow makes waits start over when the clock is set, until ctx ends.
+func (s *schedule) follow(ctx context.Context) {
+	for {
+		changed := s.clock.Changed()
+		s.restart()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -63,14 +98,14 @@ func (s *schedule) restart() {
 	s.arm(time.Now())
 }
 
-// arm sets the alarm for the lane that is due first, and tells whether that is
+// arm sets the alarm for what is due first, and tells whether that is
 // so soon that it is not worth sleeping. On a held clock nothing is due, not even
 // what was due before it was held: to wait for that would be to spin.
 func (s *schedule) arm(now time.Time) (soon bool) {
-	if s.closed || len(s.lanes) == 0 || s.clock.Held() {
+	if s.closed || len(s.wakes) == 0 || s.clock.Held() {
 		return false
 	}
-	wait, comes := s.clock.Until(s.lanes[0].wake.due)
+	wait, comes := s.clock.Until(s.wakes[0].due)
 	if !comes {
 		return false
 	}
@@ -109,24 +144,23 @@ func (s *schedule) rang() {
 	s.awake, s.fired = true, now
 }
 
-// fire starts the delivery of every lane that is due, and tells whether to
-// stay awake for the next.
+// fire wakes all that are due, and tells whether to stay awake for the next.
 func (s *schedule) fire() bool {
 	s.mu.Lock()
 	now := time.Now()
 	s.lead.spent(now.Sub(s.fired))
 	s.fired = now
 	if lab := s.clock.Setting(); !lab.Held {
-		for len(s.lanes) > 0 && s.lanes[0].wake.due <= lab.At {
-			s.due = append(s.due, heap.Pop(&s.lanes).(*lane))
+		for len(s.wakes) > 0 && s.wakes[0].due <= lab.At {
+			s.due = append(s.due, heap.Pop(&s.wakes).(*wake))
 		}
 	}
 	s.awake = s.arm(now)
 	stay, due := s.awake, s.due
 	s.mu.Unlock()
 
-	for i, l := range due {
-		l.kick()
+	for i, w := range due {
+		w.kick()
 		due[i] = nil
 	}
 	s.due = due[:0]
@@ -140,28 +174,28 @@ func (s *schedule) close() {
 	s.alarm.close()
 }
 
-// wakes is a heap of lanes by when they are due.
-type wakes []*lane
+// wakes is a heap by due time.
+type wakes []*wake
 
 func (w wakes) Len() int           { return len(w) }
-func (w wakes) Less(i, j int) bool { return w[i].wake.due < w[j].wake.due }
+func (w wakes) Less(i, j int) bool { return w[i].due < w[j].due }
 
 func (w wakes) Swap(i, j int) {
 	w[i], w[j] = w[j], w[i]
-	w[i].wake.place, w[j].wake.place = i, j
+	w[i].place, w[j].place = i, j
 }
 
 func (w *wakes) Push(x any) {
-	l := x.(*lane)
-	l.wake.place = len(*w)
-	*w = append(*w, l)
+	k := x.(*wake)
+	k.place = len(*w)
+	*w = append(*w, k)
 }
 
 func (w *wakes) Pop() any {
 	old := *w
-	l := old[len(old)-1]
+	k := old[len(old)-1]
 	old[len(old)-1] = nil
 	*w = old[:len(old)-1]
-	l.wake.place = notScheduled
-	return l
+	k.place = notScheduled
+	return k
 }

@@ -9,8 +9,8 @@
 //	! LINE                            LINE must fail, and not for being wrongly typed
 //	# …                               a comment; the first one is the scenario's title
 //
-// Quotes join words as in a shell. The text of say and the conditions of wait
-// and expect are taken as they stand.
+// Quotes join words as in a shell. The text of say and the conditions of wait,
+// expect and break are taken as they stand.
 package script
 
 import (
@@ -47,6 +47,7 @@ const (
 	sleep  = "sleep"
 	expect = "expect"
 	wait   = "wait"
+	stopAt = "break"
 )
 
 // maxLine bounds a line's length in bytes.
@@ -130,6 +131,10 @@ func parseLine(text string, check func([]string) error) (Line, error) {
 		line.Args, err = expectArgs(tail)
 	case wait:
 		line.Args, err = waitArgs(tail)
+	case stopAt:
+		if line.Args = []string{stopAt, unquote(tail)}; tail == "" || strings.HasPrefix(tail, "-") {
+			line.Args, err = Split(rest)
+		}
 	default:
 		line.Args, err = Split(rest)
 	}

@@ -40,6 +40,16 @@ func (e *DecodeError) Error() string {
 	return fmt.Sprintf("%s: %s: %s at byte %d", kind, e.Field, e.Reason, e.Offset)
 }
 
+// ChecksumError is a Raft frame that is not as it was sent. Nothing in it can be
+// relied on; the frames behind it are whole, since its length was right.
+type ChecksumError struct {
+	Bytes int // how long it is
+}
+
+func (e *ChecksumError) Error() string {
+	return fmt.Sprintf("a damaged frame of %d bytes: its checksum is not that of its bytes", e.Bytes)
+}
+
 // EncodeError says why something cannot be put on the wire.
 type EncodeError struct {
 	Kind   Kind

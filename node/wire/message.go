@@ -8,8 +8,9 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// The bodies of Raft frames, after the header. Of an append everything that the
-// network shows comes before the entries. Entries have no index of their own:
+// The bodies of Raft frames, after the header. Behind each of them, and behind
+// what a later version adds to it, comes the checksum (checksum.go). Of an append
+// everything that the network shows comes before the entries. Entries have no index of their own:
 // they follow PrevLogIndex without a gap (§5.3).
 //
 //	vote, prevote              lastLogIndex lastLogTerm transfer
@@ -75,23 +76,23 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 	start := len(dst)
 	switch b := m.Body.(type) {
 	case *raft.RequestVote:
-		dst = beginFrame(dst, h, voteElements)
+		dst = beginMessage(dst, h, voteElements)
 		dst = appendUint(dst, uint64(b.LastLogIndex))
 		dst = appendUint(dst, uint64(b.LastLogTerm))
 		dst = appendBool(dst, b.Transfer)
 	case *raft.RequestVoteReply:
-		dst = beginFrame(dst, h, voteReplyElements)
+		dst = beginMessage(dst, h, voteReplyElements)
 		dst = appendBool(dst, b.Granted)
 	case *raft.AppendEntries:
 		if len(b.Entries) == 0 {
-			dst = appendPrevious(beginFrame(dst, h, heartbeatElements), b)
+			dst = appendPrevious(beginMessage(dst, h, heartbeatElements), b)
 			break
 		}
 		if err := checkEntries(b); err != nil {
 			return dst, err
 		}
 		dst = slices.Grow(dst, entriesSize(b.Entries))
-		dst = appendPrevious(beginFrame(dst, h, appendElements), b)
+		dst = appendPrevious(beginMessage(dst, h, appendElements), b)
 		dst = appendArray(dst, len(b.Entries))
 		for i := range b.Entries {
 			e := &b.Entries[i]
@@ -101,7 +102,7 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 			dst = appendBytes(dst, e.Data)
 		}
 	case *raft.AppendEntriesReply:
-		dst = beginFrame(dst, h, appendReplyElements)
+		dst = beginMessage(dst, h, appendReplyElements)
 		dst = appendBool(dst, b.Success)
 		dst = appendUint(dst, uint64(b.Match))
 		dst = appendUint(dst, uint64(b.PrevLogIndex))
@@ -119,16 +120,17 @@ func AppendMessage(dst []byte, id uint64, m *raft.Message) ([]byte, error) {
 			return dst, err
 		}
 	case *raft.TimeoutNow:
-		dst = beginFrame(dst, h, timeoutNowElements)
+		dst = beginMessage(dst, h, timeoutNowElements)
 	case *raft.ReadIndex:
-		dst = appendUint(beginFrame(dst, h, readIndexElements), b.ID)
+		dst = appendUint(beginMessage(dst, h, readIndexElements), b.ID)
 	case *raft.ReadIndexReply:
-		dst = beginFrame(dst, h, readIndexReplyElements)
+		dst = beginMessage(dst, h, readIndexReplyElements)
 		dst = appendUint(dst, b.ID)
 		dst = appendUint(dst, uint64(b.Index))
 	default:
 		return dst, &EncodeError{Reason: fmt.Sprintf("a message with body %T", m.Body)}
 	}
+	dst = sealMessage(dst, start)
 	if err := checkLength(dst, start); err != nil {
 		return dst[:start], err
 	}
@@ -155,7 +157,7 @@ func checkEntries(b *raft.AppendEntries) error {
 
 // entriesSize is a little more than an append of these entries takes.
 func entriesSize(entries []raft.Entry) int {
-	const frame, entry = 96, 20 // the most that stands around entries, around Data
+	const frame, entry = 104, 20 // the most that stands around entries, around Data
 	n := frame + entry*len(entries)
 	for i := range entries {
 		n += len(entries[i].Data)
@@ -163,12 +165,17 @@ func entriesSize(entries []raft.Entry) int {
 	return n
 }
 
-// DecodeMessage reads a Raft frame. The Data of entries and of a snapshot is
+// DecodeMessage reads a Raft frame. One whose checksum is wrong is a
+// *[ChecksumError], whatever else is wrong with it. The Data of entries and of a snapshot is
 // memory of frame, so the caller gives frame away: it must not be changed
 // afterwards.
 func DecodeMessage(frame []byte) (Header, raft.Message, error) {
+	if err := verify(frame); err != nil {
+		return Header{}, raft.Message{}, err
+	}
 	c := cursor{b: frame}
 	h := c.header()
+	c.unseal()
 	m := raft.Message{From: h.From, To: h.To, Term: h.Term}
 	switch h.Kind {
 	case KindVote, KindPreVote:

@@ -9,7 +9,7 @@ import (
 )
 
 // The bodies of the frames that carry snapshots (Figure 13). The bytes come
-// last, so that the network shows all else without reading them.
+// last but for the checksum, so that the network shows all else without reading them.
 //
 //	snapshot        lastIndex lastTerm lastConfig offset done round data
 //	snapshot-reply  lastIndex offset next done round
@@ -26,9 +26,9 @@ func appendSnapshot(dst []byte, h Header, b *raft.InstallSnapshot) ([]byte, erro
 	if err != nil {
 		return dst, &EncodeError{Kind: h.Kind, Reason: fmt.Sprintf("its configuration cannot be one: %v", err)}
 	}
-	const frame = 96 // the most that stands around config and Data
+	const frame = 104 // the most that stands around config and Data
 	dst = slices.Grow(dst, frame+len(config)+len(b.Data))
-	dst = beginFrame(dst, h, snapshotElements)
+	dst = beginMessage(dst, h, snapshotElements)
 	dst = appendUint(dst, uint64(b.Meta.Index))
 	dst = appendUint(dst, uint64(b.Meta.Term))
 	dst = appendBytes(dst, config)
@@ -94,7 +94,7 @@ func appendSnapshotReply(dst []byte, h Header, b *raft.InstallSnapshotReply) ([]
 	if b.Offset < 0 || b.Next < 0 {
 		return dst, &EncodeError{Kind: h.Kind, Reason: fmt.Sprintf("its offsets are %d and %d", b.Offset, b.Next)}
 	}
-	dst = beginFrame(dst, h, snapshotReplyElements)
+	dst = beginMessage(dst, h, snapshotReplyElements)
 	dst = appendUint(dst, uint64(b.Index))
 	dst = appendUint(dst, uint64(b.Offset))
 	dst = appendUint(dst, uint64(b.Next))

@@ -8,8 +8,8 @@ import "github.com/raftlab/raftlab/raft"
 type Step struct {
 	At   raft.Time `msgpack:"at"` // an earlier time than the node's own leaves its clock alone
 	Take Take      `msgpack:"take"`
-	// TakeMessage: whose frame, and the number its sender gave it; with Number 0
-	// the message that has waited longest, whoever's.
+	// TakeMessage: whose frame, and the number its sender gave it. With Number 0 it
+	// is the one of From's that has waited longest, with From 0 as well whoever's.
 	From   raft.NodeID `msgpack:"from,omitempty"`
 	Number uint64      `msgpack:"number,omitempty"`
 }

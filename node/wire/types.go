@@ -6,7 +6,7 @@ import (
 )
 
 // Version is spoken in every hello. Two versions do not talk to each other.
-const Version = 2
+const Version = 3
 
 // MaxFrame bounds a frame's length, its 4 length bytes not counted.
 const MaxFrame = 8 << 20
@@ -269,8 +269,18 @@ type Pair struct {
 type Report struct {
 	State *State `msgpack:"state"` // nil when unchanged
 	Facts []Fact `msgpack:"facts"`
+	// Damaged are the frames that were refused since the last one.
+	Damaged []Damaged `msgpack:"damaged,omitempty"`
 	// Fatal says why the node stops itself: a disk that fails, a damaged log.
 	Fatal string `msgpack:"fatal"`
+}
+
+// Damaged are Raft frames of one sender that a node refused because their
+// checksum was wrong. It took nothing of them in.
+type Damaged struct {
+	At     raft.Time   `msgpack:"at"` // of the first; the node's lab clock
+	From   raft.NodeID `msgpack:"from"`
+	Frames uint64      `msgpack:"frames"`
 }
 
 // State is raft.Status and what the process knows beside it.

@@ -1,0 +1,537 @@
+//go:build unix
+
+package netlab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/raftlab/raftlab/node/client"
+	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
+)
+
+// heldFor is over how long a stretch of real time a held lab is looked at.
+var heldFor = flag.Duration("held", 3*time.Second, "how long TestHeldLabStands looks at a held lab")
+
+// stepOn goes one step, and fails if it moves anybody but the one who takes it.
+func (s *started) stepOn(t *testing.T) *Step {
+	t.Helper()
+	before := s.see(t)
+	res := s.does(t, Op{Verb: "step"})
+	if len(res.Steps) != 1 || res.Until != nil {
+		t.Fatalf("one step is %+v", res)
+	}
+	step, after := &res.Steps[0], s.see(t)
+	for i := range after.Nodes {
+		n, was := after.Nodes[i], before.Nodes[i]
+		was.SeenNS = n.SeenNS // each step asks everybody what waits
+		if n.ID != step.Node && !reflect.DeepEqual(n, was) {
+			t.Fatalf("%q moves S%d from %+v to %+v", step.Text, n.ID, was, n)
+		}
+	}
+	if !after.Clock.Held || after.Clock.LabNS != step.LabNS || step.LabNS < before.Clock.LabNS {
+		t.Fatalf("%q of %d leaves the clock, which showed %+v, at %+v", step.Text, step.LabNS, before.Clock, after.Clock)
+	}
+	for _, e := range step.Events {
+		if e.Node != step.Node && e.Kind != EventClient && e.Kind != EventBreak {
+			t.Fatalf("%q at S%d makes something happen elsewhere: %+v", step.Text, step.Node, e)
+		}
+	}
+	return step
+}
+
+// has tells whether an event of a kind came of a step, whose text has words.
+func (s *Step) has(kind, words string) bool {
+	for _, e := range s.Events {
+		if e.Kind == kind && strings.Contains(e.Text, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// A held lab is the same however often and however long it is looked at, also
+// when it was held in the middle of work.
+func TestHeldLabStands(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes = 5
+	s := startLab(t, config)
+	s.waits(t, "quorum")
+	s.does(t, Op{Verb: "load", Rate: 5000, Clients: 32})
+	s.waits(t, "commit > 200")
+	s.does(t, Op{Verb: "hold"})
+	const looks = 1000
+	var first []byte
+	tick := time.NewTicker(max(*heldFor/looks, time.Microsecond))
+	defer tick.Stop()
+	for i := range looks {
+		<-tick.C
+		picture, err := json.Marshal(s.see(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = picture
+		} else if !bytes.Equal(picture, first) {
+			t.Fatalf("look %d of %d in %v:\n%s\nbefore:\n%s", i, looks, *heldFor, picture, first)
+		}
+	}
+	s.does(t, Op{Verb: "release"})
+	commit := s.see(t).Commit
+	s.waits(t, fmt.Sprintf("commit > %d", commit+100))
+	s.does(t, Op{Verb: "load", Stop: true})
+	if last := s.see(t).LoadLast; last.Failed != 0 {
+		t.Errorf("%d writes were lost: %+v", last.Failed, last)
+	}
+}
+
+// 500 steps from the death of a leader on are what the paper says, in its order:
+// a follower times out, stands, is given votes, leads, has its first entry stored
+// and committed, and goes on with heartbeats.
+func TestStepsReplayAnElection(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes = 5
+	s := startLab(t, config)
+	s.waits(t, "converged")
+	s.does(t, Op{Verb: "hold"})
+	old := s.see(t)
+	s.does(t, Op{Verb: "kill", Nodes: []string{"leader"}})
+
+	count := 500
+	next := func() *Step {
+		count--
+		return s.stepOn(t)
+	}
+	step := next()
+	for step.Kind != StepTimer { // what was under way when it was held
+		step = next()
+	}
+	id, at, term := step.Node, step.LabNS, old.Term
+	if step.Timer != raft.TimerElection.String() || !step.has(EventTimeout, "election timeout") || !step.has(EventRole, "pre-vote") || step.Sent != 4 {
+		t.Fatalf("it begins with %+v", step)
+	}
+	if s.see(t).node(id).Term != term {
+		t.Errorf("S%d has raised its term before it knows that it could win", id)
+	}
+	// Every stage begins in a step that takes in a message of the one before.
+	stages := []struct {
+		name  string
+		frame string
+		takes bool // the candidate does
+		stage func(*Step) bool
+	}{
+		{"somebody would vote for it", wire.KindPreVote.String(), false, func(p *Step) bool { return p.has(EventVote, fmt.Sprintf("would vote for S%d", id)) }},
+		{"a majority says that it could win, and it stands", wire.KindPreVoteReply.String(), true, func(p *Step) bool {
+			return p.has(EventRole, fmt.Sprintf("stands in term %d", term+1)) && p.Sent == 4
+		}},
+		{"a vote is given", wire.KindVote.String(), false, func(p *Step) bool { return p.has(EventVote, fmt.Sprintf("votes for S%d in term %d", id, term+1)) }},
+		{"it has won, and leads", wire.KindVoteReply.String(), true, func(p *Step) bool {
+			return p.has(EventElected, fmt.Sprintf("won term %d", term+1)) && p.has(EventAppend, "into its log") && p.Sent == 4
+		}},
+		{"its first entry is stored", wire.KindAppend.String(), false, func(p *Step) bool { return p.has(EventAppend, fmt.Sprintf("from S%d", id)) && p.Sent == 1 }},
+		{"it is committed", wire.KindAppendReply.String(), true, func(p *Step) bool { return p.has(EventCommit, "committed") }},
+	}
+	won := 0
+	for i := 0; i < len(stages); {
+		if count == 0 {
+			t.Fatalf("never: %s", stages[i].name)
+		}
+		step := next()
+		g := &stages[i]
+		if !g.stage(step) {
+			for _, later := range stages[i+1:] {
+				if later.stage(step) {
+					t.Fatalf("%q comes before %q: %+v", later.name, g.name, step)
+				}
+			}
+			continue
+		}
+		if step.Kind != StepFrame || step.Frame.Kind != g.frame || (step.Node == id) != g.takes || step.LabNS != at {
+			t.Errorf("%q comes of %+v", g.name, step)
+		}
+		if i == 3 {
+			won = count
+		}
+		i++
+	}
+	if won == 0 || s.see(t).Leader != id || s.see(t).Term != term+1 {
+		t.Fatalf("it is %+v", s.see(t))
+	}
+	// From here on it is heartbeats and their answers, all due at exact times.
+	beat := int64(0)
+	for count > 0 {
+		step := next()
+		switch {
+		case step.Kind == StepTimer && step.Timer == raft.TimerHeartbeat.String():
+			if beat != 0 && step.LabNS != beat+int64(config.Heartbeat) {
+				t.Fatalf("a heartbeat at %d, the one before at %d", step.LabNS, beat)
+			}
+			beat = step.LabNS
+			if step.Node != id || step.Sent != 4 {
+				t.Errorf("a heartbeat is %+v", step)
+			}
+		case step.Kind == StepTimer && step.Node != id:
+			t.Fatalf("with a leader that is heard, %+v", step)
+		case step.Kind == StepFrame && step.Frame.Reason != "":
+			if step.Node != old.Leader || step.Frame.Reason != "dead node" {
+				t.Errorf("dropped: %+v", step)
+			}
+		case step.has(EventRole, ""), step.has(EventTimeout, ""), step.has(EventElected, ""):
+			if step.LabNS != at { // the last of its voters still learn of it
+				t.Fatalf("with a leader that is heard, %+v", step)
+			}
+		}
+	}
+	if beat == 0 {
+		t.Error("it never sends a heartbeat")
+	}
+	s.does(t, Op{Verb: "release"})
+	s.waits(t, "converged")
+}
+
+// Steps go by what the network is made to do, and by who runs.
+func TestStepsThroughFaults(t *testing.T) {
+	s := startLab(t, testConfig(t))
+	s.waits(t, "converged")
+	s.does(t, Op{Verb: "hold"})
+	leader := s.see(t).Leader
+	others := make([]int, 0, 2)
+	for _, n := range s.see(t).Nodes {
+		if n.ID != leader {
+			others = append(others, n.ID)
+		}
+	}
+	// until goes on to a step that is such.
+	until := func(what string, is func(*Step) bool) *Step {
+		t.Helper()
+		for range 200 {
+			if p := s.stepOn(t); is(p) {
+				return p
+			}
+		}
+		t.Fatalf("200 steps and never %s", what)
+		return nil
+	}
+	beat := func(p *Step) bool { return p.Kind == StepTimer && p.Timer == "heartbeat" }
+	frame := func(to int, kind string) func(*Step) bool {
+		return func(p *Step) bool { return p.Kind == StepFrame && p.Node == to && p.Frame.Kind == kind }
+	}
+
+	// A delay is kept to the nanosecond of the lab clock.
+	s.does(t, Op{Verb: "slow", Links: []string{"all"}, Delay: 7 * time.Millisecond})
+	sent := until("a heartbeat", beat)
+	for _, id := range others {
+		if got := until("its arrival", frame(id, "heartbeat")); got.Frame.LeftNS != sent.LabNS || got.LabNS != sent.LabNS+7e6 {
+			t.Errorf("sent at %d, it arrives at %d: %+v", sent.LabNS, got.LabNS, got.Frame)
+		}
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+
+	// A wall stops what is under way, too, and a step says so.
+	until("a heartbeat", beat)
+	s.does(t, Op{Verb: "partition", Sides: [][]string{{"leader"}}})
+	if p := until("the heartbeat at the wall", frame(others[0], "heartbeat")); p.Frame.Reason != "wall" || len(p.Events) > 0 || !strings.Contains(p.Text, "does not get to") {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "heal"})
+
+	// A paused node takes nothing in, and finds it when it is resumed.
+	paused := others[0]
+	s.does(t, Op{Verb: "pause", Nodes: []string{fmt.Sprint(paused)}})
+	if p := until("a heartbeat for the one that is paused", frame(paused, "heartbeat")); !strings.Contains(p.Text, "which is paused") || len(p.Events) > 0 {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "resume", Nodes: []string{fmt.Sprint(paused)}})
+	if p := until("the heartbeat it finds", func(p *Step) bool { return p.Kind == StepMessage }); p.Node != paused || p.Peer != leader || !strings.Contains(p.Text, "had come already") {
+		t.Errorf("%+v", p)
+	}
+
+	// A frame that is damaged is refused, one that comes twice is two steps.
+	s.does(t, Op{Verb: "corrupt", Links: []string{"leader", "to", fmt.Sprint(paused)}, Share: 1})
+	until("a heartbeat", beat)
+	if p := until("the damaged heartbeat", frame(paused, "heartbeat")); !strings.Contains(p.Text, "damaged, and is refused there") || len(p.Events) != 1 {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+	s.does(t, Op{Verb: "duplicate", Links: []string{"leader", "to", fmt.Sprint(paused)}, Share: 1})
+	until("a heartbeat", beat)
+	first, second := until("the heartbeat", frame(paused, "heartbeat")), until("its copy", frame(paused, "heartbeat"))
+	if first.Frame.Number != second.Frame.Number || first.Frame.ID == second.Frame.ID || second.LabNS != first.LabNS || first.Sent != 1 || second.Sent != 1 {
+		t.Errorf("%+v and %+v", first, second)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+
+	// A frame that somebody lets go on a held clock has come, and is taken in next.
+	s.does(t, Op{Verb: "frame", Action: "hold", Links: []string{"leader", "to", fmt.Sprint(paused)}})
+	until("a heartbeat", beat)
+	until("the other's", frame(others[1], "heartbeat"))
+	s.does(t, Op{Verb: "frame", Action: "release", All: true})
+	if p := until("the one that was held", func(p *Step) bool { return p.Kind == StepMessage }); p.Node != paused || p.Peer != leader {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+
+	// One that dies is no more in it; restarted it stands like the others.
+	s.does(t, Op{Verb: "kill", Nodes: []string{fmt.Sprint(paused)}})
+	if p := until("a heartbeat for the dead", frame(paused, "heartbeat")); p.Frame.Reason != "dead node" {
+		t.Errorf("%+v", p)
+	}
+	s.does(t, Op{Verb: "restart", Nodes: []string{fmt.Sprint(paused)}})
+	if n := s.see(t).node(paused); n.Leader != 0 || n.Role != RoleFollower {
+		t.Errorf("restarted in a held lab it is %+v", n)
+	}
+	until("a heartbeat it takes in", func(p *Step) bool { return p.Node == paused && p.has(EventRole, fmt.Sprintf("follows S%d", leader)) })
+
+	// A client's request is a step, and so is everything on its way to the answer.
+	answered := make(chan error, 1)
+	go func() {
+		r, err := s.KV(context.WithoutCancel(t.Context()), KVOp{Op: "put", Key: "x", Value: "1", Timeout: 20 * time.Second})
+		if err == nil && r.Leader != leader {
+			err = fmt.Errorf("%+v", r)
+		}
+		answered <- err
+	}()
+	asked := until("the put", func(p *Step) bool { return p.Kind == StepRequest })
+	if asked.Node != leader || !strings.Contains(asked.Text, "put x=1") || !asked.has(EventAppend, "into its log") || asked.Sent != 2 {
+		t.Errorf("%+v", asked)
+	}
+	until("its commit", func(p *Step) bool { return p.has(EventCommit, "committed") })
+	if err := <-answered; err != nil {
+		t.Error(told(err))
+	}
+	s.does(t, Op{Verb: "release"})
+	s.waits(t, "converged")
+}
+
+// A lab that is held and released in the middle of work loses no request and
+// does none twice.
+func TestHoldUnderLoadLosesNothing(t *testing.T) {
+	s := startLab(t, testConfig(t))
+	s.waits(t, "converged")
+	var addrs []string
+	for _, n := range s.see(t).Nodes {
+		addrs = append(addrs, n.ClientAddr)
+	}
+	const clients, outstanding = 4, 64
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var done [clients]uint64
+	var group sync.WaitGroup
+	for i := range clients {
+		c := client.New(client.Options{Addrs: client.Fixed(addrs...), Session: uint64(100 + i), Seed: uint64(i)})
+		defer c.Close()
+		var mu sync.Mutex
+		for range outstanding {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					// Whatever is begun is waited for.
+					_, err := c.Do(context.WithoutCancel(ctx), wire.Request{Op: wire.OpIncr, Key: fmt.Appendf(nil, "count%d", i)})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					done[i]++
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	for range 8 {
+		commit := s.see(t).Commit
+		s.waits(t, fmt.Sprintf("commit > %d", commit+500))
+		s.does(t, Op{Verb: "hold"})
+		if a, b := s.see(t), s.see(t); !reflect.DeepEqual(a, b) {
+			t.Errorf("held, it goes from %+v to %+v", a, b)
+		}
+		s.does(t, Op{Verb: "step", Count: 20})
+		s.does(t, Op{Verb: "release"})
+	}
+	stop()
+	group.Wait()
+	for i, n := range done {
+		r, err := s.KV(context.WithoutCancel(t.Context()), KVOp{Op: "get", Key: fmt.Sprintf("count%d", i)})
+		if err != nil || r.Value != fmt.Sprint(n) || n == 0 {
+			t.Errorf("client %d did %d, the cluster says %+v, %s", i, n, r, told(err))
+		}
+	}
+}
+
+// In slow motion everything takes as much longer: timers, delays, and what a
+// scenario waits for.
+func TestSlowMotion(t *testing.T) {
+	s := startLab(t, testConfig(t))
+	s.waits(t, "converged")
+	s.does(t, Op{Verb: "speed", Rate: 0.1})
+	begin, killed := time.Now(), s.see(t).Clock.LabNS
+	old := s.see(t).Leader
+	s.does(t, Op{Verb: "kill", Nodes: []string{"leader"}})
+	s.waits(t, fmt.Sprintf("leader != 0 and leader != %d", old))
+	real := time.Since(begin)
+	page, err := s.Events(t.Context(), EventQuery{SinceNS: killed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	elected := int64(0)
+	for _, e := range page {
+		if e.Kind == EventElected && elected == 0 {
+			elected = e.LabNS
+		}
+	}
+	if lab := time.Duration(elected - killed); lab < 100*time.Millisecond || real < 9*lab {
+		t.Errorf("elected after %v of lab time and %v of real time, at a tenth of the speed", lab, real)
+	}
+	s.does(t, Op{Verb: "slow", Links: []string{"all"}, Delay: 10 * time.Millisecond})
+	begin = time.Now()
+	if _, err := s.KV(t.Context(), KVOp{Op: "put", Key: "x", Value: "1", Timeout: 20 * time.Second}); err != nil {
+		t.Fatal(told(err))
+	}
+	if real := time.Since(begin); real < 200*time.Millisecond {
+		t.Errorf("a put over links of 10 ms takes %v at a tenth of the speed", real)
+	}
+	s.does(t, Op{Verb: "heal", All: true})
+
+	// A thousand times slower nothing is due for minutes, and what needs no time works.
+	s.does(t, Op{Verb: "speed", Rate: SpeedMin})
+	from, begin := s.see(t).Clock, time.Now()
+	for i := range 20 {
+		if _, err := s.KV(t.Context(), KVOp{Op: "put", Key: "x", Value: fmt.Sprint(i), Timeout: 20 * time.Second}); err != nil {
+			t.Fatal(told(err))
+		}
+	}
+	to := s.see(t).Clock
+	if passed, real := time.Duration(to.LabNS-from.LabNS), time.Since(begin); to.Rate != 0.001 || passed <= 0 || passed > real/1000+time.Microsecond {
+		t.Errorf("%v of real time are %v of lab time: %+v", real, passed, to)
+	}
+	s.does(t, Op{Verb: "hold"})
+	at := s.see(t).Clock.LabNS
+	for range 5 {
+		s.stepOn(t)
+	}
+	if now := s.see(t).Clock; now.LabNS <= at || now.Rate != 0.001 {
+		t.Errorf("steps at a thousandth: from %d to %+v", at, now)
+	}
+	s.does(t, Op{Verb: "speed", Rate: 1})
+	s.does(t, Op{Verb: "release"})
+	s.waits(t, "converged")
+}
+
+// A breakpoint holds a real lab while what it looks for is still to be seen.
+func TestBreaksHoldALab(t *testing.T) {
+	config := testConfig(t)
+	config.Nodes, config.CheckQuorum = 5, false
+	s := startLab(t, config)
+	s.waits(t, "converged")
+	broke := func(cond string) *Status {
+		t.Helper()
+		s.waits(t, "held")
+		now := s.see(t)
+		if now.Clock.Break == nil || now.Clock.Break.Cond != cond {
+			t.Fatalf("held by %+v, want %s", now.Clock.Break, cond)
+		}
+		return now
+	}
+	goOn := func() {
+		t.Helper()
+		s.does(t, Op{Verb: "break", Stop: true})
+		s.does(t, Op{Verb: "release"})
+	}
+	old := s.see(t).Leader
+	s.does(t, Op{Verb: "break", Cond: "two-leaders"})
+	s.does(t, Op{Verb: "break", Cond: "term == 9999"})
+	s.does(t, Op{Verb: "partition", Sides: [][]string{{"leader"}}})
+	now := broke("two-leaders")
+	leaders := 0
+	for _, n := range now.Nodes {
+		leaders += count(n.Role == RoleLeader)
+	}
+	if leaders != 2 || now.Breaks[1].Hits != 0 {
+		t.Errorf("%d leaders: %+v", leaders, now.Breaks)
+	}
+	if again := s.see(t); !reflect.DeepEqual(again.Nodes, s.see(t).Nodes) {
+		t.Error("it goes on")
+	}
+	goOn()
+
+	// The old leader takes a command it cannot commit, and drops it when it hears
+	// of the new one.
+	s.does(t, Op{Verb: "break", Cond: fmt.Sprintf("S%d.pending > 0", old)})
+	lost := make(chan error, 1)
+	go func() {
+		_, err := s.KV(context.WithoutCancel(t.Context()), KVOp{Op: "put", Key: "lost", Value: "1", Node: fmt.Sprint(old), Timeout: 20 * time.Second})
+		lost <- err
+	}()
+	broke(fmt.Sprintf("S%d.pending > 0", old))
+	goOn()
+	s.does(t, Op{Verb: "break", Cond: "truncated"})
+	s.does(t, Op{Verb: "heal"})
+	now = broke("truncated")
+	if !strings.Contains(now.Clock.Break.Seen, fmt.Sprintf("S%d drops", old)) || now.node(old).Role != RoleFollower {
+		t.Errorf("%+v: %+v", now.Clock.Break, now.node(old))
+	}
+	goOn()
+	if err := <-lost; err != nil { // the client has asked the new leader
+		t.Error(told(err))
+	}
+	s.waits(t, "converged")
+
+	// Nothing commits without a majority, and the leader has something to commit.
+	s.does(t, Op{Verb: "break", Cond: "commit-stalled"})
+	leader := s.see(t).Leader
+	for _, n := range s.see(t).Nodes {
+		if n.ID != leader && n.ID != old {
+			s.does(t, Op{Verb: "pause", Nodes: []string{fmt.Sprint(n.ID)}})
+		}
+	}
+	stalled := make(chan error, 1)
+	go func() {
+		_, err := s.KV(context.WithoutCancel(t.Context()), KVOp{Op: "put", Key: "x", Value: "1", Timeout: 20 * time.Second})
+		stalled <- err
+	}()
+	now = broke("commit-stalled")
+	if n := now.node(leader); n.LastIndex <= n.Commit {
+		t.Errorf("%+v: %+v", now.Clock.Break, n)
+	}
+	goOn()
+	s.does(t, Op{Verb: "resume", Nodes: []string{"all"}})
+	if err := <-stalled; err != nil {
+		t.Error(told(err))
+	}
+	s.waits(t, "converged")
+
+	// Steps stop at a breakpoint.
+	s.does(t, Op{Verb: "hold"})
+	s.does(t, Op{Verb: "break", Cond: "leader-change"})
+	s.does(t, Op{Verb: "kill", Nodes: []string{"leader"}})
+	res := s.does(t, Op{Verb: "step", Count: 500})
+	if res.Break == nil || res.Break.Cond != "leader-change" || len(res.Steps) == 500 || !res.Steps[len(res.Steps)-1].has(EventElected, "won") {
+		t.Errorf("%+v", res)
+	}
+	// And at a condition, or say that it did not come true.
+	res = s.does(t, Op{Verb: "step", Until: fmt.Sprintf("commit > %d", s.see(t).Commit), Count: 500})
+	if res.Until == nil || !res.Until.Holds || len(res.Steps) == 0 || !res.Steps[len(res.Steps)-1].has(EventCommit, "committed") {
+		t.Errorf("%+v", res)
+	}
+	res = s.does(t, Op{Verb: "step", Until: "term == 9999", Count: 5})
+	if res.Until == nil || res.Until.Holds || len(res.Steps) != 5 || !strings.HasPrefix(res.Until.Seen, "term ") {
+		t.Errorf("%+v", res)
+	}
+	// Who asked for many and left finds the lab at rest.
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.Do(ctx, Op{Verb: "step", Until: "term == 9999"}); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	s.does(t, Op{Verb: "step"}) // behind the one that had begun
+	s.stepOn(t)
+}
