@@ -28,6 +28,7 @@ var pure = map[string][]string{
 	"netlab/link":    {"node/wire", "raft", "time"}, // of wire the kinds of frames and what they say
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
+	"netlab/check":   {"node/wire", "raft"},
 }
 
 // clocks are what of package time no pure package may use.

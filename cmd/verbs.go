@@ -6,7 +6,7 @@ func verbs() []*verb {
 	all := []*verb{
 		upVerb(), downVerb(), lsVerb(),
 
-		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), waitVerb(), expectVerb(),
+		statusVerb(), tuiVerb(), logVerb(), eventsVerb(), checkVerb(), waitVerb(), expectVerb(),
 
 		killVerb(), stopVerb(), restartVerb(), pauseVerb(), resumeVerb(), wipeVerb(), diskVerb(), electVerb(), transferVerb(), snapshotVerb(),
 

@@ -146,6 +146,7 @@ func (a *api) routes() http.Handler {
 	handle("GET", "/v1/access", a.tellAccess)
 	handle("GET", "/v1/stream", a.stream)
 	handle("GET", "/v1/events", a.events)
+	handle("GET", "/v1/check", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.checkReport()) })
 	handle("GET", "/v1/faults", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.faultPage()) })
 	handle("GET", "/v1/frames", answer(func(q *query) (any, error) {
 		want := FrameQuery{
@@ -168,7 +169,7 @@ func (a *api) routes() http.Handler {
 	handle("GET", "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeErrorStatus(w, http.StatusNotFound, Errorf(ExitUsage, "there is nothing at %s", quote(r.URL.Path)).
-			WithHint("GET /v1/status /v1/config /v1/faults /v1/frames /v1/events /v1/log /v1/dump /v1/stream /metrics, POST /v1/op /v1/kv /v1/wait /v1/down"))
+			WithHint("GET /v1/status /v1/check /v1/config /v1/faults /v1/frames /v1/events /v1/log /v1/dump /v1/stream /metrics, POST /v1/op /v1/kv /v1/wait /v1/down"))
 	})
 	return a.guard(mux)
 }

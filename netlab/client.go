@@ -92,6 +92,11 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return get[Status](ctx, c, "/v1/status", nil)
 }
 
+// Check returns what the lab's watchers of Raft's promises have seen.
+func (c *Client) Check(ctx context.Context) (*CheckReport, error) {
+	return get[CheckReport](ctx, c, "/v1/check", nil)
+}
+
 // Config returns what the lab was made with.
 func (c *Client) Config(ctx context.Context) (Config, error) {
 	conf, err := get[Config](ctx, c, "/v1/config", nil)

@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/raftlab/raftlab/netlab"
+)
+
+func checkVerb() *verb {
+	return &verb{
+		name: "check", usage: "Tell whether Raft has kept its promises so far", category: categoryWatch, dry: true,
+		about: `Every lab watches all the time what its nodes store, commit and apply, and
+who leads and votes. Check says how much of that was judged by each property of
+Raft, what nobody can judge and why, and what was broken.
+
+The exit code is 6 when a promise was broken.`,
+		examples: []example{
+			{"raftlab check", "all properties"},
+			{"raftlab check -o json | jq '.violations'", "for scripts"},
+		},
+		run: runCheck,
+	}
+}
+
+func runCheck(c *call) error {
+	lab, err := c.lab()
+	if err != nil {
+		return err
+	}
+	report, err := lab.Check(c.Context.Context)
+	if err != nil {
+		return err
+	}
+	return c.tellCheck(report)
+}
+
+// tellCheck prints a report, and makes what was broken the error.
+func (c *call) tellCheck(r *netlab.CheckReport) error {
+	var names []string
+	for _, v := range r.Violations {
+		names = append(names, v.Property)
+	}
+	if err := c.emit(r, names, func(w io.Writer) error { return checkTable(w, r, c.style) }); err != nil {
+		return err
+	}
+	return checkError(r)
+}
+
+// checkError is the error of a report that is not all well, nil of one that is.
+func checkError(r *netlab.CheckReport) error {
+	if n := len(r.Violations); n > 0 {
+		return netlab.Errorf(netlab.ExitCheck, "%s of Raft broken", plural(n, "promise")).
+			WithHint("raftlab events --kind violation; each names the events before it")
+	}
+	return nil
+}
+
+// checkTable writes a report for people.
+func checkTable(w io.Writer, r *netlab.CheckReport, st style) error {
+	var b strings.Builder
+	t := &table{head: []string{"property", ">checked", "", ">unknown", ">broken"}}
+	for _, p := range r.Properties {
+		broken := "-"
+		if p.Violations > 0 {
+			broken = st.alarm(u(p.Violations))
+		}
+		t.add(p.Name, u(p.Checked), p.Counts, some(p.Unknown), broken)
+	}
+	if err := t.write(&b, st); err != nil {
+		return err
+	}
+	if len(r.Unknown) > 0 {
+		b.WriteString("\nnot known:\n")
+		for _, x := range r.Unknown {
+			b.WriteString("  " + unknownLine(&x) + "\n")
+		}
+	}
+	for _, v := range r.Violations {
+		fmt.Fprintf(&b, "\n%s %s  %s\n", st.alarm("!! SAFETY BROKEN"), labTime(v.LabNS), clean(v.Message))
+	}
+	if r.OK {
+		b.WriteString("\nno promise of Raft was broken as far as was seen\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// some is a number that is a dash when there is nothing to count.
+func some(n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return u(n)
+}
+
+// unknownLine is "S2 00:12.345-00:12.360  killed: …".
+func unknownLine(x *netlab.UnknownCheck) string {
+	when := labTime(x.FromNS)
+	if x.ToNS > x.FromNS {
+		when += " to " + labTime(x.ToNS)
+	}
+	line := when + "  " + clean(x.Reason)
+	if x.Node != 0 {
+		line = nodeName(x.Node) + "  " + line
+	}
+	if x.Count > 1 {
+		line += fmt.Sprintf(" (%d times)", x.Count)
+	}
+	return line
+}
