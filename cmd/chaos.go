@@ -20,7 +20,7 @@ func chaosVerb() *verb {
 			&cli.DurationFlag{Name: "for", Usage: "`D` lab time until all is undone", DefaultText: "15 times --every"},
 			&cli.DurationFlag{Name: "every", Usage: "`D` lab time for each fault to begin in", DefaultText: "2s, or twice the longest election timeout"},
 			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` what the plan is drawn from", DefaultText: "the lab's"},
-			&cli.StringSliceFlag{Name: "kinds", Usage: "`KIND,..` what it may do; \"raftlab chaos --kinds help\" lists all", DefaultText: "all that do no lasting harm"},
+			&cli.StringSliceFlag{Name: "kinds", Usage: "`KIND,..` what it may do, by kinds or families; \"raftlab chaos --kinds help\" lists them", DefaultText: "all that cost nothing"},
 			&cli.IntFlag{Name: "hard", Usage: "`1-5` how long faults last and how much they do", Value: 3},
 			&cli.IntFlag{Name: "most", Usage: "`N` nodes affected at once", DefaultText: "as many as a majority can do without"},
 			&cli.BoolFlag{Name: "plan", Usage: "print the plan, and do nothing"},
@@ -29,15 +29,24 @@ func chaosVerb() *verb {
 		},
 		about: `The plan is made before it begins: the same seed, nodes and timers give the same
 plan, on every machine and whatever the cluster does. A plan may name the leader:
-that is who leads when the fault comes. Every fault is a line of this command line
-and stands among the events as one. At the end all of them are undone, and also
-when it is stopped, by Ctrl-C or --stop; "raftlab heal --all" stops it, too.
+that is who leads when the fault comes, and what undoes it is done to that node only.
+Every fault is a line of this command line and stands among the events as one. At the
+end all of them are undone, and also when it is stopped, by Ctrl-C or --stop;
+"raftlab heal --all" stops it, too.
+
+A fault is of the network, of a process, of a disk or, when named, of a clock, with
+the same chance, and then of one kind in that family. "--kinds network,disk" names
+families, "--kinds kill,disk-torn" kinds. Without --kinds it does what costs neither
+an acknowledged write nor a right read while a majority is left in peace. A disk
+that lies or a node that is wiped can cost writes, a wrong clock lease reads; those
+have to be named, the former each by its own name or with "all".
 
 It runs in the lab, on the lab clock: "raftlab hold" holds it.`,
 		examples: []example{
 			{"raftlab chaos", "a fault every 2 s for 30 s"},
 			{"raftlab chaos --plan --seed 7", "what would be done"},
-			{"raftlab chaos --seed 7 --kinds kill,pause --hard 5 --for 1m", "harder, on processes only"},
+			{"raftlab chaos --seed 7 --kinds kill,pause --hard 5 --for 1m", "harder, by two kinds only"},
+			{"raftlab chaos --kinds disk --most 1", "disks only, one at a time"},
 			{"raftlab chaos --background", "until it ends, or: raftlab chaos --stop"},
 		},
 		run: doChaos,
@@ -112,7 +121,7 @@ func planChaos(c *call, o netlab.ChaosOptions) error {
 		}
 		t := &table{head: []string{">from", ">to", "does", "undone by"}}
 		for _, f := range plan.Faults {
-			undo, until := f.Undo, seconds(f.UntilNS)
+			undo, until := strings.Join(f.Undo, "; "), seconds(f.UntilNS)
 			switch {
 			case f.UntilNS == f.AtNS:
 				undo, until = "-", "-"
@@ -139,6 +148,9 @@ func watchChaos(c *call, o netlab.ChaosOptions) error {
 		return err
 	}
 	c.talk("%s", res.Text)
+	for _, n := range res.Notes {
+		c.talk("note: %s", n)
+	}
 	last, err := c.followChaos(lab, res.Event)
 	if ctx.Err() != nil {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), chaosEndWait)
@@ -212,27 +224,25 @@ func (c *call) followChaos(lab *netlab.Client, began uint64) (netlab.Event, erro
 // listChaosKinds prints what chaos may do.
 func listChaosKinds(c *call) error {
 	type kind struct {
-		Name  string `json:"name"`
-		About string `json:"about"`
-		Asked bool   `json:"only_when_named"`
+		Name   string `json:"name"`
+		Family string `json:"family"`
+		About  string `json:"about"`
+		Costs  string `json:"costs,omitempty"` // reads, writes
 	}
 	var kinds []kind
 	var names []string
 	for _, k := range netlab.ChaosKinds() {
-		kinds = append(kinds, kind{k.Name, k.About, k.Asked})
+		kinds = append(kinds, kind{k.Name, k.Family, k.About, k.Costs})
 		names = append(names, k.Name)
 	}
 	return c.emit(struct {
 		Schema string `json:"schema"`
 		Kinds  []kind `json:"kinds"`
 	}{netlab.SchemaChaos, kinds}, names, func(w io.Writer) error {
-		t := &table{head: []string{"kind", "does"}}
+		t := &table{head: []string{"family", "kind", "does", "can cost"}}
 		for _, k := range kinds {
-			about := k.About
-			if k.Asked {
-				about += "; only when named"
-			}
-			t.add(k.Name, about)
+			costs := map[string]string{netlab.CostsReads: "stale lease reads", netlab.CostsWrites: "acknowledged writes"}[k.Costs]
+			t.add(k.Family, k.Name, k.About, costs)
 		}
 		return t.write(w, c.style)
 	})

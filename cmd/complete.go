@@ -138,9 +138,12 @@ func flagValues(v *verb, f cli.Flag) []candidate {
 	case "kinds":
 		var out []candidate
 		for _, k := range netlab.ChaosKinds() {
+			if !slices.ContainsFunc(out, func(c candidate) bool { return c.word == k.Family }) {
+				out = append(out, candidate{k.Family, "all of this family, but for what can cost acknowledged writes"})
+			}
 			out = append(out, candidate{k.Name, k.About})
 		}
-		return append(out, candidate{"help", "list them all"})
+		return append(out, candidate{"all", "all kinds, whatever they can cost"}, candidate{"help", "list them all"})
 	case "read":
 		return reads
 	case "kind":

@@ -210,14 +210,18 @@ func (l *lab) runChaos(ctx context.Context, n *nemesis) {
 		switch d := n.deed(a.f); {
 		case !a.undo:
 			l.doDeed(n, a.f)
-		case d != nil && d.fault.undo.Verb != "":
+		case d != nil && len(d.fault.undo) > 0:
 			l.undoDeed(n, d)
 		}
 	}
 	l.reach(ctx, n.began+raft.Time(n.plan.For))
 	stopped := ctx.Err() != nil
-	for _, d := range slices.Backward(n.open()) {
-		l.undoDeed(n, d)
+	// Twice: a node whose disk is full cannot be restarted before that is over, be
+	// it that it was killed after.
+	for range 2 {
+		for _, d := range slices.Backward(n.open()) {
+			l.undoDeed(n, d)
+		}
 	}
 	l.nemesis.mu.Lock()
 	l.nemesis.now = nil
@@ -313,7 +317,7 @@ func (l *lab) undoDeed(n *nemesis, d *deed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil && l.ctx.Err() == nil {
-		l.event(Event{Kind: EventFault, Text: "chaos could not undo " + d.fault.Line + ": " + sentence(err), Line: d.fault.Undo})
+		l.event(Event{Kind: EventFault, Text: "chaos could not undo " + d.fault.Line + ": " + sentence(err), Line: strings.Join(d.fault.Undo, "; ")})
 	}
 	l.touchLab()
 }
@@ -336,27 +340,21 @@ func sentence(err error) string {
 
 // undoOne undoes what still stands of one deed.
 func (l *lab) undoOne(d *deed) error {
-	op := d.fault.undo
-	switch op.Verb {
-	case "restart":
-		op.Nodes = l.inState(d.nodes, StateDead)
-	case "resume":
-		op.Nodes = l.inState(d.nodes, StatePaused)
-	case "disk", "clock":
-		op.Nodes = l.inState(d.nodes, "")
-	default:
+	if len(d.fault.undo) == 0 {
 		return l.offNetwork(d)
 	}
-	if len(op.Nodes) == 0 {
-		return nil
+	for _, u := range d.fault.undo {
+		op := u.op
+		if op.Nodes = l.inState(d.nodes, u.state); len(op.Nodes) == 0 {
+			continue
+		}
+		// The words as planned, with the nodes that it was done to.
+		op.Line = commandLine(slices.Concat(u.line[:1], op.Nodes, u.line[2:]))
+		if _, err := l.do(l.ctx, &op); err != nil {
+			return err
+		}
 	}
-	line := append([]string{op.Verb}, op.Nodes...)
-	if op.Verb == "disk" || op.Verb == "clock" {
-		line = append(line, "ok")
-	}
-	op.Line = commandLine(line)
-	_, err := l.do(l.ctx, &op)
-	return err
+	return nil
 }
 
 // inState are those of the nodes that are still in the lab and in this state,
