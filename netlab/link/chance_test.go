@@ -411,3 +411,20 @@ func TestNeighboursAreIndependent(t *testing.T) {
 		})
 	}
 }
+
+// A link's row shows the mean and the deviation of a table, and of any other
+// delay what it was given.
+func TestMomentsOfATable(t *testing.T) {
+	for _, tt := range []struct {
+		delay        Delay
+		mean, jitter raft.Duration
+	}{
+		{Delay{Distribution: Table, Values: []raft.Duration{5 * ms, 5 * ms, 5 * ms, 85 * ms}}, 25 * ms, raft.Duration(math.Round(float64(ms) * 20 * math.Sqrt(3)))},
+		{Delay{Distribution: Table, Values: []raft.Duration{7 * ms}}, 7 * ms, 0},
+		{Delay{Mean: 20 * ms, Jitter: 3 * ms, Distribution: Pareto}, 20 * ms, 3 * ms},
+	} {
+		if mean, jitter := tt.delay.Moments(); mean != tt.mean || jitter != tt.jitter {
+			t.Errorf("%s: moments %v and %v, want %v and %v", tt.delay.args(), mean, jitter, tt.mean, tt.jitter)
+		}
+	}
+}

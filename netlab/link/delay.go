@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,27 @@ type Delay struct {
 	Values []raft.Duration
 }
 
+// TableMax bounds how many values a table of delays has.
+const TableMax = 256
+
 func (Delay) Verb() string { return "slow" }
+
+// Moments are the mean and the spread as a link's row shows them: Mean and
+// Jitter, and of a table the mean of its values and their standard deviation.
+func (d Delay) Moments() (mean, jitter raft.Duration) {
+	if d.Distribution != Table {
+		return d.Mean, d.Jitter
+	}
+	var sum, squares float64
+	n := float64(len(d.Values))
+	for _, v := range d.Values {
+		sum += float64(v)
+	}
+	for _, v := range d.Values {
+		squares += (float64(v) - sum/n) * (float64(v) - sum/n)
+	}
+	return raft.Duration(math.Round(sum / n)), raft.Duration(math.Round(math.Sqrt(squares / n)))
+}
 
 func (d Delay) args() string {
 	if d.Distribution == Table {
@@ -63,6 +84,8 @@ func (d Delay) validate() error {
 		return fmt.Errorf("a table of delays with a delay or a jitter beside it: its values are all there is")
 	case d.Distribution == Table && len(d.Values) == 0:
 		return fmt.Errorf("a table of delays without a value")
+	case len(d.Values) > TableMax:
+		return fmt.Errorf("a table of %d delays: it has %d at most", len(d.Values), TableMax)
 	case d.Distribution != Table && len(d.Values) > 0:
 		return fmt.Errorf("a %v delay with a table of values: only %v draws from one", d.Distribution, Table)
 	case d.Mean == 0 && d.Jitter != 0 && d.Distribution != Uniform && d.Distribution != Normal:

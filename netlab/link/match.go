@@ -131,7 +131,7 @@ func (m Match) String() string {
 		add("kind", m.Kinds.String())
 	}
 	if m.Way != BothWays {
-		add("way", m.Way.String())
+		flags = append(flags, "--"+m.Way.String())
 	}
 	if m.Term != 0 {
 		add("term", strconv.FormatUint(uint64(m.Term), 10))
@@ -143,13 +143,13 @@ func (m Match) String() string {
 	case m.To == 0:
 		add("index", fmt.Sprintf("%d-", m.From))
 	default:
-		add("index", fmt.Sprintf("%d-%d", m.From, m.To))
+		add("index", fmt.Sprintf("%d-%d", max(m.From, 1), m.To))
 	}
 	if m.Every > 1 {
 		add("every", strconv.FormatUint(m.Every, 10))
 	}
 	if m.Prob != 0 && m.Prob != 1 {
-		add("prob", Percent(m.Prob))
+		add("chance", Percent(m.Prob))
 	}
 	if m.Next != 0 {
 		add("next", strconv.FormatUint(m.Next, 10))

@@ -553,7 +553,7 @@ func TestRawFaultsThatAreNone(t *testing.T) {
 		{fault(link.Hold{}), "frame hold: that takes frames; "},
 		{link.Fault{Match: appends, Effect: link.Cut{}}, "cut --kind append: a stream of bytes has no kinds, terms and entries"},
 		{link.Fault{Match: link.Match{Next: 1}, Effect: link.Cut{}}, "cut --next 1: of a stream of bytes nothing can be left out, only all of it stopped"},
-		{link.Fault{Match: link.Match{Prob: 0.5}, Effect: link.Blackhole{}}, "blackhole --prob 50%: of a stream of bytes nothing can be left out, only all of it stopped"},
+		{link.Fault{Match: link.Match{Prob: 0.5}, Effect: link.Blackhole{}}, "blackhole --chance 50%: of a stream of bytes nothing can be left out, only all of it stopped"},
 		{fault(link.Corrupt{Share: 2}), "a corruption of 200%: it is between 0 % and 100 %"},
 	} {
 		if err := w.raw.SetFaults(ToTarget, []link.Fault{tt.fault}); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
