@@ -11,7 +11,7 @@ func cutVerb() *verb {
 			{"raftlab cut 2 4", "both ways between S2 and S4"},
 			{"raftlab cut 2 to 4", "one way: S4 no longer hears S2"},
 			{"raftlab cut leader --for 2s", "all links of the leader, for two seconds of lab time"},
-			{"raftlab cut all to 3 --kind vote,request", "nobody's request for a vote reaches S3"},
+			{"raftlab cut all to 3 --kind vote --request", "nobody's request for a vote reaches S3"},
 		},
 		run: func(c *call) error { return c.doFault(netlab.Op{}, c.Args().Slice()) },
 	})

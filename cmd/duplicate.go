@@ -14,7 +14,7 @@ func duplicateVerb() *verb {
 messages may come between. 0 takes it away.`,
 		examples: []example{
 			{"raftlab duplicate 1 2 5%", "between S1 and S2, both ways"},
-			{"raftlab duplicate all 100% --kind append,request", "every AppendEntries that has entries"},
+			{"raftlab duplicate all 100% --kind append --request", "every AppendEntries that has entries"},
 			{"raftlab duplicate leader 20% --after 50ms", "late copies"},
 		},
 		run: func(c *call) error {

@@ -13,14 +13,16 @@ import (
 // aboutLimits is said of every verb that sets a fault on links.
 const aboutLimits = `The flags limit it to some frames; without any it is for all of them. --kind takes
 the names that "raftlab frames" shows and words for several: append, heartbeat,
-vote, prevote, snapshot, read and transfer mean what asks and what answers, and
-request or reply beside them only the one or the other. "raftlab faults" lists
+vote, prevote, snapshot, read and transfer mean what asks and what answers;
+--request or --reply leaves only the one or the other. "raftlab faults" lists
 what is set, "raftlab undo" takes it back.`
 
 // faultFlags limit a fault on links to some frames and to some time.
 func faultFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		&cli.StringSliceFlag{Name: "kind", Usage: "`KIND,..` only frames of these kinds"},
+		&cli.BoolFlag{Name: "request", Usage: "only frames that ask"},
+		&cli.BoolFlag{Name: "reply", Usage: "only frames that answer"},
 		&cli.StringFlag{Name: "term", Usage: "`T` only frames of this term"},
 		&cli.StringFlag{Name: "index", Usage: "`I-J` only frames about entries I to J; I- is from I on"},
 		&cli.StringFlag{Name: "every", Usage: "`K` of these only every Kth on each link"},
@@ -57,6 +59,9 @@ func (c *call) doOnLinks(op netlab.Op, words []string) error {
 	if op.For, err = c.positive("for"); err != nil {
 		return err
 	}
+	if err := op.CheckFault(); err != nil {
+		return err
+	}
 	return c.do(op)
 }
 
@@ -64,7 +69,13 @@ func (c *call) doOnLinks(op netlab.Op, words []string) error {
 func (c *call) match() (*netlab.Match, error) {
 	var m netlab.Match
 	var err error
-	if m.Kinds, m.Way, err = netlab.ParseKinds(c.StringSlice("kind")); err != nil {
+	kinds := c.StringSlice("kind")
+	for _, way := range []string{netlab.WayRequest, netlab.WayReply} {
+		if c.Bool(way) {
+			kinds = append(kinds, way)
+		}
+	}
+	if m.Kinds, m.Way, err = netlab.ParseKinds(kinds); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {

@@ -26,7 +26,7 @@ that "raftlab frames" shows; ACTION is
 holding.`,
 		examples: []example{
 			{"raftlab frame hold 1 to 3 --kind append", "all appends from S1 to S3, from now on"},
-			{"raftlab frame hold all --kind vote,reply", "nobody hears of a vote"},
+			{"raftlab frame hold all --kind vote --reply", "nobody hears of a vote"},
 			{"raftlab frames --held", "the queue"},
 			{"raftlab frame 4711 release", "one of them"},
 			{"raftlab frame all drop", "all of them; what comes later is held again"},

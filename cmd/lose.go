@@ -17,7 +17,7 @@ PERCENT of all in the long run (Gilbert and Elliott). 0 takes the loss away.`,
 			{"raftlab lose all 10", "every tenth message, everywhere"},
 			{"raftlab lose 2 to 4 50%", "half of what S2 sends to S4"},
 			{"raftlab lose all 10% --burst 5", "as many, but five in a row"},
-			{"raftlab lose leader 100% --kind append,reply --next 2", "the next two answers on each of its links"},
+			{"raftlab lose leader 100% --kind append --reply --next 2", "the next two answers on each of its links"},
 			{"raftlab lose all 0", "no loss"},
 		},
 		run: func(c *call) error {

@@ -28,24 +28,18 @@ func preview(line string, s *netlab.Status) string {
 	}
 	switch l.verb.name {
 	case "partition":
-		return previewPartition(l.args, s)
+		return previewPartition(line, s)
 	case "kill", "pause", "wipe":
 		return previewLoss(l.verb.name, l.args, s)
 	case "add", "remove", "members":
 		return previewChange(l.verb.name, l.args, slices.Contains(l.flags, "--learner"), s)
 	case "transfer":
 		return previewTransfer(l.args, s)
-	case "cut", "blackhole", "reset":
-		return previewFault(l.args, l.flags)
-	case "slow", "lose", "duplicate", "reorder", "corrupt", "throttle":
-		args := l.args[:len(l.args)-1]
-		if last := l.args[len(l.args)-1]; slices.Contains(netlab.Distributions(), strings.ToLower(last)) && len(args) > 1 {
-			args = args[:len(args)-1]
-		}
-		return previewFault(args, l.flags)
+	case "cut", "blackhole", "reset", "slow", "lose", "duplicate", "reorder", "corrupt", "throttle":
+		return previewFault(line, s)
 	case "frame":
 		if l.args[0] == netlab.FrameHold {
-			return previewFault(l.args[1:], l.flags)
+			return previewFault(line, s)
 		}
 	case "heal":
 		return previewHeal(l.args, slices.Contains(l.flags, "--all"), s)
@@ -58,21 +52,56 @@ func preview(line string, s *netlab.Status) string {
 	return ""
 }
 
-// previewFault says which links the words name, and which of their frames the
-// flags leave.
-func previewFault(args, flags []string) string {
-	text := previewLinks(args)
-	var limits []string
-	for _, f := range flags {
-		name, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "=")
-		if name != "for" && findFlag(faultFlags(), name, true) != nil {
-			limits = append(limits, name+" "+value)
+// previewFault says what becomes of the links that a line names, or why
+// nothing does.
+func previewFault(line string, s *netlab.Status) string {
+	op, err := parseOp(line)
+	if err != nil {
+		return userError(err).Message
+	}
+	on, problem := linksNow(op.Links, s)
+	if problem != "" {
+		return problem
+	}
+	text, err := netlab.DescribeFault(&op, on, s)
+	if err != nil {
+		return userError(err).Message
+	}
+	return text
+}
+
+// linksNow resolves words for links against a status, without the choice that
+// random leaves to the lab. The second result says what stands against it.
+func linksNow(words []string, s *netlab.Status) (on [][2]int, problem string) {
+	l, err := netlab.ParseLinks(words)
+	if err != nil {
+		return nil, userError(err).Message
+	}
+	from, problem := nodesNow([]string{l.From.String()}, s)
+	if problem != "" {
+		return nil, problem
+	}
+	to, problem := nodesNow([]string{l.To.String()}, s)
+	if problem != "" {
+		return nil, problem
+	}
+	add := func(a, b int) {
+		if k := [2]int{a, b}; a != b && !slices.Contains(on, k) {
+			on = append(on, k)
 		}
 	}
-	if text == "" || len(limits) == 0 {
-		return text
+	for _, a := range from {
+		for _, b := range to {
+			add(a, b)
+			if l.Both {
+				add(b, a)
+			}
+		}
 	}
-	return text + ", only " + strings.Join(limits, ", ")
+	if len(on) == 0 {
+		return nil, nodeName(from[0]) + " has no link to itself"
+	}
+	return on, ""
 }
 
 // previewHeal says what heal takes away.
@@ -80,7 +109,7 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 	if len(args) > 0 {
 		id, isFault := netlab.ParseFault(args[0])
 		if !isFault {
-			return previewLinks(args)
+			return previewHealLinks(args, all, s)
 		}
 		for _, f := range s.Faults {
 			if f.ID == id {
@@ -91,8 +120,7 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 	}
 	var gone []string
 	for _, f := range s.Faults {
-		shuts := f.Verb == "partition" || f.Verb == "cut" || f.Verb == "blackhole" || f.Verb == "frame hold"
-		if all || shuts {
+		if all || shuts(f) {
 			gone = append(gone, f.Text)
 		}
 	}
@@ -100,6 +128,30 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 		return "there is nothing to heal"
 	}
 	return "takes away " + strings.Join(gone, ", ")
+}
+
+// previewHealLinks says what heal takes off the links that the words name.
+func previewHealLinks(args []string, all bool, s *netlab.Status) string {
+	on, problem := linksNow(args, s)
+	if problem != "" {
+		return problem
+	}
+	var gone []string
+	for _, f := range s.Faults {
+		has := func(k [2]int) bool { return slices.Contains(f.Links, k) }
+		if (all || shuts(f)) && slices.ContainsFunc(on, has) {
+			gone = append(gone, f.Text)
+		}
+	}
+	if len(gone) == 0 {
+		return "there is nothing to heal on these links"
+	}
+	return "takes away " + strings.Join(gone, ", ") + ": " + linksWords(on, s.Links)
+}
+
+// shuts tells whether heal takes a fault away without --all.
+func shuts(f netlab.FaultStatus) bool {
+	return f.Verb == "partition" || f.Verb == "cut" || f.Verb == "blackhole" || f.Verb == "frame hold"
 }
 
 // beginsNode tells whether word could become a word for nodes, and is none yet.
@@ -113,17 +165,17 @@ func beginsNode(word string) bool {
 }
 
 // previewPartition resolves the sides as the lab would.
-func previewPartition(args []string, s *netlab.Status) string {
-	words, err := netlab.ParseSides(args)
+func previewPartition(line string, s *netlab.Status) string {
+	op, err := parseOp(line)
 	if err != nil {
-		return err.Error()
+		return userError(err).Message
 	}
 	var sides [][]int
 	rest := make(map[int]bool)
 	for _, n := range s.Nodes {
 		rest[n.ID] = true
 	}
-	for _, side := range words {
+	for _, side := range op.Sides {
 		ids, err := nodesNow(side, s)
 		if err != "" {
 			return err
@@ -144,7 +196,11 @@ func previewPartition(args []string, s *netlab.Status) string {
 		slices.Sort(ids)
 		sides = append(sides, ids)
 	}
-	return netlab.DescribePartition(sides, s)
+	text := netlab.DescribePartition(sides, s)
+	if op.For > 0 {
+		text += ", for " + shortDuration(op.For)
+	}
+	return text
 }
 
 // previewLoss says what is left of the quorum without some nodes.
@@ -300,29 +356,6 @@ func previewTransfer(args []string, s *netlab.Status) string {
 		}
 	}
 	return fmt.Sprintf("%s hands over to %s", nodeName(s.Leader), nodeName(ids[0]))
-}
-
-// previewLinks says which links the words name.
-func previewLinks(args []string) string {
-	l, err := netlab.ParseLinks(args)
-	if err != nil {
-		return ""
-	}
-	name := func(w netlab.NodeWord) string {
-		if w.ID != 0 {
-			return nodeName(w.ID)
-		}
-		return w.Group
-	}
-	switch {
-	case !l.Both:
-		return fmt.Sprintf("what %s sends to %s", name(l.From), name(l.To))
-	case l.From.Group == netlab.WordAll:
-		return "all links"
-	case l.To.Group == netlab.WordAll:
-		return "all links of " + name(l.From) + ", both ways"
-	}
-	return fmt.Sprintf("%s and %s, both ways", name(l.From), name(l.To))
 }
 
 // nodesNow resolves node words against a status, without the choice that

@@ -201,26 +201,16 @@ func (r *relay) heal(words []string) ([]string, error) {
 // streamFault is the fault on a stream of bytes that op asks for. off tells that
 // it takes one away: a delay or a rate of 0.
 func streamFault(op *netlab.Op) (f link.Fault, off bool, err error) {
+	if f.Effect, err = op.Effect(); err != nil {
+		return f, false, err
+	}
 	switch op.Verb {
 	case "slow":
-		d := link.Delay{Mean: raft.Duration(op.Delay), Jitter: raft.Duration(op.Jitter)}
-		if op.Distribution != "" {
-			d.Distribution, err = link.ParseDistribution(op.Distribution)
-		}
-		f.Effect, off = d, op.Delay == 0 && op.Jitter == 0
+		off = op.Delay == 0 && op.Jitter == 0 && len(op.Table) == 0
 	case "throttle":
-		f.Effect, off = link.Rate{Bytes: op.Bytes, Burst: int64(op.Burst)}, op.Bytes == 0
+		off = op.Bytes == 0
 	case "corrupt":
-		f.Effect, off = link.Corrupt{Share: op.Share}, op.Share == 0
-	case "cut":
-		f.Effect = link.Cut{}
-	case "blackhole":
-		f.Effect = link.Blackhole{}
-	case "reset":
-		f.Effect = link.Reset{}
-	}
-	if err != nil {
-		return f, false, err
+		off = op.Share == 0
 	}
 	if m := op.Match; m != nil {
 		if len(m.Kinds) > 0 || m.Way != "" || m.Term != 0 || m.From != 0 || m.To != 0 {

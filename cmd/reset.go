@@ -11,7 +11,7 @@ there; the nodes connect anew. It is the next frame, unless --next, --every or
 --chance says which.`,
 		examples: []example{
 			{"raftlab reset 1 to 2", "the next frame from S1 to S2"},
-			{"raftlab reset leader --kind append,request --next 3", "each of the next three appends of the leader, on each link"},
+			{"raftlab reset leader --kind append --request --next 3", "each of the next three appends of the leader, on each link"},
 			{"raftlab reset all --chance 1% --for 10s", "one frame in a hundred"},
 		},
 		run: func(c *call) error { return c.doFault(netlab.Op{}, c.Args().Slice()) },

@@ -134,9 +134,9 @@ func delayError(delay, jitter time.Duration) error {
 	const most = time.Duration(link.DelayMax)
 	switch {
 	case delay < 0 || delay > most:
-		return Errorf(ExitUsage, "a link's delay is 0 to %v, not %v", most, delay).WithHint("raftlab slow 1 20ms")
+		return Errorf(ExitUsage, "a link's delay is 0 to %v, not %v", shortTime(most), delay).WithHint("raftlab slow 1 20ms")
 	case jitter < 0 || jitter > most:
-		return Errorf(ExitUsage, "a link's jitter is 0 to %v, not %v", most, jitter).WithHint("raftlab slow 1 20ms~5ms")
+		return Errorf(ExitUsage, "a link's jitter is 0 to %v, not %v", shortTime(most), jitter).WithHint("raftlab slow 1 20ms~5ms")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,7 +111,12 @@ func (f *fault) text() string {
 }
 
 // what is the text without its limits.
-func (f *fault) what() string { return link.Fault{Effect: f.rule.Effect}.Line("") }
+func (f *fault) what() string {
+	if d, ok := f.rule.Effect.(link.Delay); ok && len(d.Values) > tableShown {
+		return "slow " + delayWords(d)
+	}
+	return link.Fault{Effect: f.rule.Effect}.Line("")
+}
 
 // figure is how bad the fault is, in a word or two.
 func (f *fault) figure() string {
@@ -125,7 +131,7 @@ func (f *fault) figure() string {
 	case link.Corrupt:
 		s = percent(e.Share)
 	case link.Delay:
-		s = delayText(time.Duration(e.Mean), time.Duration(e.Jitter))
+		s = delayWords(e)
 	case link.Rate:
 		s = link.Size(e.Bytes) + "/s"
 	}
@@ -157,16 +163,22 @@ func (f *fault) sentence() string {
 func (f *fault) does() string {
 	switch e := f.rule.Effect.(type) {
 	case link.Cut:
+		if !f.match.Empty() {
+			return "cut for some frames"
+		}
 		return "cut: nothing passes"
 	case link.Blackhole:
+		if !f.match.Empty() {
+			return "a black hole for some frames"
+		}
 		return "a black hole: frames go in, and none comes out"
 	case link.Hold:
 		return "frames are held until somebody lets them go"
 	case link.Reset:
 		return "a frame breaks the connection, and is lost with it"
 	case link.Delay:
-		s := "take " + delayText(time.Duration(e.Mean), time.Duration(e.Jitter))
-		if e.Distribution != link.Uniform {
+		s := "take " + delayWords(e)
+		if e.Distribution != link.Uniform && e.Distribution != link.Table {
 			s += ", distributed " + e.Distribution.String()
 		}
 		return s
@@ -211,7 +223,7 @@ func (f *fault) already() same {
 	case link.Reset:
 		return verbs("is", "are", "to be reset")
 	case link.Delay:
-		return verbs("takes", "take", delayText(time.Duration(e.Mean), time.Duration(e.Jitter)))
+		return verbs("takes", "take", delayWords(e))
 	case link.Loss:
 		return verbs("loses", "lose", percent(e.Share))
 	case link.Duplicate:
@@ -268,6 +280,27 @@ func shortTime(d time.Duration) string {
 		}
 	}
 	return s
+}
+
+// tableShown is how many values of a table a sentence has room for.
+const tableShown = 8
+
+// delayWords are the numbers of a delay in a sentence.
+func delayWords(d link.Delay) string {
+	if d.Distribution == link.Table {
+		if len(d.Values) > tableShown {
+			return fmt.Sprintf("one of %d delays from %v to %v", len(d.Values), time.Duration(slices.Min(d.Values)), time.Duration(slices.Max(d.Values)))
+		}
+		words := make([]string, len(d.Values))
+		for i, v := range d.Values {
+			words[i] = time.Duration(v).String()
+		}
+		if len(words) == 1 {
+			return words[0]
+		}
+		return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	}
+	return delayText(time.Duration(d.Mean), time.Duration(d.Jitter))
 }
 
 func delayText(delay, jitter time.Duration) string {

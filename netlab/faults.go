@@ -314,7 +314,8 @@ func (l *lab) faultPage() *FaultPage {
 func (s *FaultStatus) figures(e link.Effect) {
 	switch e := e.(type) {
 	case link.Delay:
-		s.DelayMS, s.JitterMS = millis(e.Mean), millis(e.Jitter)
+		mean, jitter := e.Moments()
+		s.DelayMS, s.JitterMS = millis(mean), millis(jitter)
 		if e.Distribution != link.Uniform {
 			s.Distribution = e.Distribution.String()
 		}
@@ -338,7 +339,8 @@ func linkFigures(r *link.Rules, s *LinkStatus) {
 	_, hole := link.Find[link.Blackhole](*r)
 	s.Cut, s.Wall = cut || hole, bool(r.Wall)
 	if d, ok := link.Find[link.Delay](*r); ok {
-		s.DelayMS, s.JitterMS = millis(d.Mean), millis(d.Jitter)
+		mean, jitter := d.Moments()
+		s.DelayMS, s.JitterMS = millis(mean), millis(jitter)
 	}
 	if e, ok := link.Find[link.Loss](*r); ok {
 		s.Loss = e.Share

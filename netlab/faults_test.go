@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/raftlab/raftlab/netlab/link"
 )
 
 // on lists the faults of a status: "f1 cut [1-2 2-1]".
@@ -47,18 +49,20 @@ func TestFaultsAreKeptByNumber(t *testing.T) {
 			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]"}},
 		{Op{Verb: "lose", Links: []string{"1 to 2"}, Loss: 0.1, Match: &Match{Kinds: []string{"append"}, Way: "request", Term: 3, From: 5, To: 9}},
 			"S1 to S2: lose 10 % of their frames (only append, only requests, term 3, entries 5-9)",
-			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f3 lose 10% --kind append,request --term 3 --index 5-9 [1-2]"}},
+			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f3 lose 10% --kind append --request --term 3 --index 5-9 [1-2]"}},
 		{Op{Verb: "lose", Links: []string{"1 to 2"}, Loss: 0.2, Burst: 5}, "S1 to S2: lose 20 % of their frames, 5 in a row on average",
-			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f3 lose 10% --kind append,request --term 3 --index 5-9 [1-2]", "f4 lose 20% --burst 5 [1-2]"}},
+			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f3 lose 10% --kind append --request --term 3 --index 5-9 [1-2]", "f4 lose 20% --burst 5 [1-2]"}},
 		{Op{Verb: "lose", Links: []string{"1 to 2"}, Loss: 0.5, Match: &Match{Kinds: []string{"request", "append"}, Term: 3, From: 5, To: 9}},
 			"S1 to S2: lose 50 % of their frames (only append, only requests, term 3, entries 5-9)",
-			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f4 lose 20% --burst 5 [1-2]", "f5 lose 50% --kind append,request --term 3 --index 5-9 [1-2]"}},
+			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f4 lose 20% --burst 5 [1-2]", "f5 lose 50% --kind append --request --term 3 --index 5-9 [1-2]"}},
 		{Op{Verb: "heal", Fault: 4}, "f4 is off: lose 20% --burst 5 (S1 to S2)",
-			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f5 lose 50% --kind append,request --term 3 --index 5-9 [1-2]"}},
+			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f2 slow 50ms~10ms normal [1-2]", "f5 lose 50% --kind append --request --term 3 --index 5-9 [1-2]"}},
+		{Op{Verb: "slow", Links: []string{"1 to 2"}, Distribution: "table", Table: []time.Duration{5 * time.Millisecond, 5 * time.Millisecond, 80 * time.Millisecond}}, "S1 to S2: take 5ms, 5ms or 80ms",
+			[]string{"f1 slow 20ms [1-3 2-1 2-3 3-1 3-2]", "f5 lose 50% --kind append --request --term 3 --index 5-9 [1-2]", "f6 slow table 5ms,5ms,80ms [1-2]"}},
 		{Op{Verb: "lose", Links: []string{"1"}}, "all links of S1: no longer lossy", nil},
-		{Op{Verb: "slow", Links: []string{"all"}, Delay: time.Second}, "all 6 links: take 1s", []string{"f6 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]"}},
+		{Op{Verb: "slow", Links: []string{"all"}, Delay: time.Second}, "all 6 links: take 1s", []string{"f7 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]"}},
 		{Op{Verb: "duplicate", Links: []string{"1 2"}, Share: 0.05, Delay: 30 * time.Millisecond}, "S1 and S2, both ways: deliver 5 % of their frames twice, the second time after 30ms",
-			[]string{"f6 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]", "f7 duplicate 5% --after 30ms [1-2 2-1]"}},
+			[]string{"f7 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]", "f8 duplicate 5% --after 30ms [1-2 2-1]"}},
 		{Op{Verb: "reorder", Links: []string{"1 2"}, Share: 0.05, Match: &Match{Every: 3, Next: 2}}, "S1 and S2, both ways: let others overtake 5 % of their frames (one in 3, the next 2)", nil},
 		{Op{Verb: "corrupt", Links: []string{"3 to 1"}, Share: 1, Match: &Match{Prob: 0.25}}, "S3 to S1: corrupt 100 % of their frames, which the receiver refuses (each with a chance of 25%)", nil},
 		{Op{Verb: "throttle", Links: []string{"all"}, Bytes: 64 << 10, Burst: 1 << 10}, "all 6 links: carry 64KiB/s at most", nil},
@@ -66,8 +70,8 @@ func TestFaultsAreKeptByNumber(t *testing.T) {
 		{Op{Verb: "blackhole", Links: []string{"2 to 1"}}, "S2 to S1: a black hole: frames go in, and none comes out", nil},
 		{Op{Verb: "reset", Links: []string{"3 to 2"}}, "S3 to S2: a frame breaks the connection, and is lost with it (the next 1)", nil},
 		{Op{Verb: "frame", Action: "hold", Links: []string{"2 to 3"}, Match: &Match{Kinds: []string{"vote"}}}, "S2 to S3: frames are held until somebody lets them go (only vote)", []string{
-			"f6 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]", "f7 duplicate 5% --after 30ms [1-2 2-1]", "f8 reorder 5% --every 3 --next 2 [1-2 2-1]", "f9 corrupt 100% --chance 25% [3-1]",
-			"f10 throttle 64KiB/s --burst 1KiB [1-2 1-3 2-1 2-3 3-1 3-2]", "f11 blackhole [2-1]", "f12 reset --next 1 [3-2]", "f13 frame hold --kind vote [2-3]",
+			"f7 slow 1s [1-2 1-3 2-1 2-3 3-1 3-2]", "f8 duplicate 5% --after 30ms [1-2 2-1]", "f9 reorder 5% --every 3 --next 2 [1-2 2-1]", "f10 corrupt 100% --chance 25% [3-1]",
+			"f11 throttle 64KiB/s --burst 1KiB [1-2 1-3 2-1 2-3 3-1 3-2]", "f12 blackhole [2-1]", "f13 reset --next 1 [3-2]", "f14 frame hold --kind vote [2-3]",
 		}},
 	} {
 		res := l.must(t, c.op)
@@ -119,7 +123,11 @@ func TestFaultsThatCannotBe(t *testing.T) {
 		{"a day and more", Op{Verb: "reorder", Links: one, Share: .5, Delay: 25 * time.Hour}, ExitUsage, "a delay of reordered frames of 25h0m0s: it is between 0 and 24h", ""},
 		{"a delay below zero", Op{Verb: "slow", Links: one, Delay: -1}, ExitUsage, "a link's delay is 0 to", "slow 1 20ms"},
 		{"a distribution of its own", Op{Verb: "slow", Links: one, Delay: 1, Distribution: "zipf"}, ExitUsage, `a delay is not distributed "zipf"`, "uniform normal exponential pareto"},
-		{"a table has no name here", Op{Verb: "slow", Links: one, Delay: 1, Distribution: "table"}, ExitUsage, `a delay is not distributed "table"`, "uniform"},
+		{"a table of nothing", Op{Verb: "slow", Links: one, Distribution: "table"}, ExitUsage, "a table of delays without a value", "slow 1 table 5ms,"},
+		{"a table and a delay", Op{Verb: "slow", Links: one, Delay: 1, Distribution: "table", Table: []time.Duration{1}}, ExitUsage, "a table of delays with a delay or a jitter beside it", "slow 1 table 5ms,"},
+		{"a table by another name", Op{Verb: "slow", Links: one, Delay: 1, Distribution: "normal", Table: []time.Duration{1}}, ExitUsage, "a normal delay with a table of values", "slow 1 table 5ms,"},
+		{"a table with a delay below zero", Op{Verb: "slow", Links: one, Distribution: "table", Table: []time.Duration{1, -1}}, ExitUsage, "a delay in a table of -1ns: it is between 0 and 24h", ""},
+		{"a table without an end", Op{Verb: "slow", Links: one, Distribution: "table", Table: make([]time.Duration, link.TableMax+1)}, ExitUsage, "a table of 257 delays: it has 256 at most", ""},
 		{"bursts of nothing", Op{Verb: "lose", Links: one, Burst: 5}, ExitUsage, "a link that loses 0 % of its frames has no bursts", "--burst 5"},
 		{"bursts of everything", Op{Verb: "lose", Links: one, Loss: 1, Burst: 5}, ExitUsage, "a link that loses 100 % of its frames has no bursts", "--burst 5"},
 		{"bursts of half a frame", Op{Verb: "lose", Links: one, Loss: .1, Burst: .5}, ExitUsage, "bursts of 0.5 frames: a burst is 1 to", ""},

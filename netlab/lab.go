@@ -439,8 +439,8 @@ func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
-		"partition": l.partition, "cut": l.cut, "slow": l.slow, "lose": l.lose, "duplicate": l.duplicate, "reorder": l.reorder,
-		"corrupt": l.corrupt, "throttle": l.throttle, "reset": l.reset, "blackhole": l.blackhole, "frame": l.frame,
+		"partition": l.partition, "cut": l.setLinks, "slow": l.setLinks, "lose": l.setLinks, "duplicate": l.setLinks, "reorder": l.setLinks,
+		"corrupt": l.setLinks, "throttle": l.setLinks, "reset": l.setLinks, "blackhole": l.setLinks, "frame": l.frame,
 		"heal": l.healLab, "undo": l.undo,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
 		"load": l.load, "note": l.note, "chaos": l.startChaos,

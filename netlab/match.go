@@ -194,12 +194,11 @@ func (m *Match) same(o *Match) bool { return m.flags() == o.flags() }
 // flags is m as a command line has it, each flag behind a blank.
 func (m *Match) flags() string {
 	var b strings.Builder
-	kinds := m.Kinds
-	if m.Way != "" {
-		kinds = append(slices.Clone(kinds), m.Way)
+	if len(m.Kinds) > 0 {
+		b.WriteString(" --kind " + strings.Join(m.Kinds, ","))
 	}
-	if len(kinds) > 0 {
-		b.WriteString(" --kind " + strings.Join(kinds, ","))
+	if m.Way != "" {
+		b.WriteString(" --" + m.Way)
 	}
 	if m.Term > 0 {
 		fmt.Fprintf(&b, " --term %d", m.Term)

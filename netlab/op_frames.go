@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/netlab/proxy"
 )
 
@@ -40,7 +39,7 @@ func (l *lab) frame(ctx context.Context, op *Op) (*OpResult, error) {
 		return nil, Errorf(ExitUsage, "frame %s wants one frame, all that are held, or links", op.Action).
 			WithHint("raftlab frame 4711 %s; raftlab frame all release; raftlab frame hold 1 to 3 --kind append", op.Action)
 	case op.Action == FrameHold && len(op.Links) > 0:
-		return l.setLinks(op, link.Hold{})
+		return l.setLinks(ctx, op)
 	case len(op.Links) > 0 || op.All && op.Action != FrameRelease && op.Action != FrameDrop:
 		return nil, Errorf(ExitUsage, "of all frames only those that are held can be told to %s or %s; to hold frames, say on which links", FrameRelease, FrameDrop).
 			WithHint("raftlab frame all release; raftlab frame hold all")

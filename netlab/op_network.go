@@ -31,6 +31,9 @@ func (l *lab) partition(_ context.Context, op *Op) (*OpResult, error) {
 		}
 	}
 	text := DescribePartition(sideInts(sides), l.picture())
+	if op.For > 0 {
+		text += ", for " + shortTime(op.For)
+	}
 	before := l.faults.sides
 	stands := fmt.Sprint(before) == fmt.Sprint(sides)
 	if stands && op.For == 0 && l.faults.onLinks(walls, (*fault).wall) == walls && !l.timedWall() {
@@ -80,99 +83,6 @@ func sidesText(sides [][]int) string {
 	return strings.Join(groups, " | ")
 }
 
-// cut stops all frames on links.
-func (l *lab) cut(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setLinks(op, link.Cut{})
-}
-
-// blackhole makes all frames on links vanish.
-func (l *lab) blackhole(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setLinks(op, link.Blackhole{})
-}
-
-// reset has frames break the connections they travel on: the next one, unless
-// op says which.
-func (l *lab) reset(_ context.Context, op *Op) (*OpResult, error) {
-	var m Match
-	if op.Match != nil {
-		m = *op.Match
-	}
-	if m.Next == 0 && m.Every == 0 && m.Prob == 0 {
-		m.Next = 1
-	}
-	one := *op
-	one.Match = &m
-	return l.setLinks(&one, link.Reset{})
-}
-
-// slow sets how long frames take on links; 0 takes a delay away.
-func (l *lab) slow(_ context.Context, op *Op) (*OpResult, error) {
-	if err := delayError(op.Delay, op.Jitter); err != nil {
-		return nil, err
-	}
-	d := link.Delay{Mean: raft.Duration(op.Delay), Jitter: raft.Duration(op.Jitter)}
-	var err error
-	if op.Distribution != "" {
-		d.Distribution, err = link.ParseDistribution(op.Distribution)
-	}
-	if err != nil || d.Distribution == link.Table {
-		return nil, Errorf(ExitUsage, "a delay is not distributed %s", quote(op.Distribution)).WithHint("distributions: %s", strings.Join(Distributions(), " "))
-	}
-	return l.setLinks(op, d)
-}
-
-// Distributions are the names of the distributions that a delay can be given by
-// name, uniform first, which it has without.
-func Distributions() []string {
-	return slices.DeleteFunc(link.DistributionNames(), func(name string) bool { return name == link.Table.String() })
-}
-
-// lose sets the share of frames that get lost on links; 0 takes it away.
-func (l *lab) lose(_ context.Context, op *Op) (*OpResult, error) {
-	loss := link.Loss{Share: op.Loss, Burst: op.Burst}
-	switch {
-	case !(op.Loss >= 0 && op.Loss <= 1):
-		return nil, Errorf(ExitUsage, "a link loses 0 to 100 %% of its frames, not %s", percent(op.Loss)).WithHint("raftlab lose 1 5%%")
-	case op.Burst == 0:
-	case op.Loss == 0 || op.Loss == 1:
-		return nil, Errorf(ExitUsage, "a link that loses %s of its frames has no bursts", percent(op.Loss)).WithHint("raftlab lose 1 10%% --burst 5")
-	}
-	return l.setLinks(op, loss)
-}
-
-// duplicate sets the share of frames that arrive twice; 0 takes it away.
-func (l *lab) duplicate(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setShare(op, "delivers", "twice", link.Duplicate{Share: op.Share, After: raft.Duration(op.Delay)})
-}
-
-// reorder sets the share of frames that others overtake; 0 takes it away.
-func (l *lab) reorder(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setShare(op, "delivers", "out of order", link.Reorder{Share: op.Share, By: raft.Duration(op.Delay)})
-}
-
-// corrupt sets the share of frames of which a byte changes; 0 takes it away.
-func (l *lab) corrupt(_ context.Context, op *Op) (*OpResult, error) {
-	return l.setShare(op, "delivers", "corrupt", link.Corrupt{Share: op.Share})
-}
-
-func (l *lab) setShare(op *Op, does, how string, e link.Effect) (*OpResult, error) {
-	if !(op.Share >= 0 && op.Share <= 1) {
-		return nil, Errorf(ExitUsage, "a link %s 0 to 100 %% of its frames %s, not %s", does, how, percent(op.Share)).WithHint("raftlab %s 1 5%%", op.Verb)
-	}
-	return l.setLinks(op, e)
-}
-
-// throttle sets how many bytes a second links carry; 0 takes the limit away.
-func (l *lab) throttle(_ context.Context, op *Op) (*OpResult, error) {
-	if op.Bytes < 0 {
-		return nil, Errorf(ExitUsage, "a link carries 1 byte a second or more, and 0 is no limit; it cannot carry %d", op.Bytes).WithHint("raftlab throttle 1 64KiB/s")
-	}
-	if !(op.Burst >= 0 && op.Burst < 1<<62) || op.Burst != math.Trunc(op.Burst) {
-		return nil, Errorf(ExitUsage, "a burst is a number of bytes, not %g", op.Burst).WithHint("raftlab throttle 1 64KiB/s --burst 16KiB")
-	}
-	return l.setLinks(op, link.Rate{Bytes: op.Bytes, Burst: int64(op.Burst)})
-}
-
 func checkFor(op *Op) error {
 	if op.For < 0 || op.For > forMax {
 		return Errorf(ExitUsage, "a fault lasts longer than 0 and at most %v, not %v", shortTime(forMax), op.For).WithHint("--for 2s; without it until it is taken back")
@@ -181,20 +91,10 @@ func checkFor(op *Op) error {
 }
 
 // setLinks puts a fault on the links of op, or takes its kind off them.
-func (l *lab) setLinks(op *Op, e link.Effect) (*OpResult, error) {
-	if err := checkFor(op); err != nil {
+func (l *lab) setLinks(_ context.Context, op *Op) (*OpResult, error) {
+	f, err := op.fault()
+	if err != nil {
 		return nil, err
-	}
-	f := &fault{verb: e.Verb(), rule: link.Fault{Effect: e}}
-	if op.Match != nil {
-		var err error
-		if f.match, err = op.Match.settled(); err != nil {
-			return nil, err
-		}
-	}
-	f.rule.Match = f.match.rule(0)
-	if err := f.rule.Validate(); err != nil && !f.nothing() {
-		return nil, Errorf(ExitUsage, "%s: %v", op.Verb, err).WithHint("raftlab help %s", op.Verb)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -204,11 +104,8 @@ func (l *lab) setLinks(op *Op, e link.Effect) (*OpResult, error) {
 	}
 	what, on := l.linksText(list), setOf(list)
 	if f.nothing() {
-		if op.For > 0 {
-			return nil, Errorf(ExitUsage, "to take something away does not end by itself").WithHint("raftlab %s, without --for", op.Verb)
-		}
 		fits := func(o *fault) bool {
-			return !o.wall() && o.rule.Effect.Verb() == e.Verb() && (f.match.Empty() || o.key() == f.key())
+			return !o.wall() && o.rule.Effect.Verb() == f.verb && (f.match.Empty() || o.key() == f.key())
 		}
 		if had := l.faults.onLinks(on, fits); had.empty() {
 			return &OpResult{Text: what + " " + f.words().none.of(len(list))}, nil
@@ -396,9 +293,12 @@ func (l *lab) stillFaulty() []string {
 	return out
 }
 
-// linksText names directed links as briefly as it can.
-func (l *lab) linksText(list []ends) string {
-	n := len(l.members)
+// linksText names directed links as briefly as it can. With lab.mu held.
+func (l *lab) linksText(list []ends) string { return linksText(list, l.ids()) }
+
+// linksText names directed links among some nodes as briefly as it can.
+func linksText(list []ends, ids []int) string {
+	n := len(ids)
 	if len(list) == 1 {
 		return fmt.Sprintf("S%d to S%d", list[0].from, list[0].to)
 	}
@@ -409,7 +309,7 @@ func (l *lab) linksText(list []ends) string {
 		a, b := min(list[0].from, list[0].to), max(list[0].from, list[0].to)
 		return fmt.Sprintf("S%d and S%d, both ways", a, b)
 	}
-	for _, id := range l.ids() {
+	for _, id := range ids {
 		switch {
 		case len(list) != n-1 || n < 4:
 		case !slices.ContainsFunc(list, func(e ends) bool { return e.from != id }):

@@ -235,7 +235,7 @@ type FaultStatus struct {
 
 	DelayMS      float64 `json:"delay_ms,omitempty"` // slow; duplicate: until the second one arrives; reorder: how much longer a frame takes
 	JitterMS     float64 `json:"jitter_ms,omitempty"`
-	Distribution string  `json:"distribution,omitempty"` // of delays; "" is uniform
+	Distribution string  `json:"distribution,omitempty"` // of delays; "" is uniform; of a table delay_ms and jitter_ms are mean and deviation
 	Share        float64 `json:"share,omitempty"`        // of the frames, 0 to 1
 	Burst        float64 `json:"burst,omitempty"`        // lose: mean number of frames lost in a row; throttle: bytes that may go at once
 	RateBytes    int64   `json:"rate_bytes,omitempty"`
@@ -488,13 +488,16 @@ type Op struct {
 	// What sets a fault on links, and heal and frame. Delay is also how much later
 	// the second of two duplicates comes, and how much longer a frame takes that is
 	// out of order.
-	Match        *Match  `json:"match,omitempty"`        // only for these frames; nil is for all
-	Distribution string  `json:"distribution,omitempty"` // slow: uniform, which is also "", normal, exponential or pareto
-	Share        float64 `json:"share,omitempty"`        // duplicate, reorder, corrupt: 0 to 1
-	Burst        float64 `json:"burst,omitempty"`        // lose: mean number of frames lost in a row; throttle: bytes that may go at once
-	Bytes        int64   `json:"bytes,omitempty"`        // throttle: in a second of lab time
-	Fault        int     `json:"fault,omitempty"`        // heal: only this one
-	Frame        uint64  `json:"frame,omitempty"`        // frame: its id
+	Match        *Match `json:"match,omitempty"`        // only for these frames; nil is for all
+	Distribution string `json:"distribution,omitempty"` // slow: uniform, which is also "", normal, exponential, pareto or table
+	// Table is, for slow with the distribution table, what delays are drawn from,
+	// each as likely as any other. Delay and Jitter are 0 then.
+	Table []time.Duration `json:"table,omitempty"`
+	Share float64         `json:"share,omitempty"` // duplicate, reorder, corrupt: 0 to 1
+	Burst float64         `json:"burst,omitempty"` // lose: mean number of frames lost in a row; throttle: bytes that may go at once
+	Bytes int64           `json:"bytes,omitempty"` // throttle: in a second of lab time
+	Fault int             `json:"fault,omitempty"` // heal: only this one
+	Frame uint64          `json:"frame,omitempty"` // frame: its id
 }
 
 // OpResult is what came of an Op.
