@@ -22,6 +22,7 @@ type Setting struct {
 
 // Clock is a lab clock. Its methods may be called from any goroutine.
 type Clock struct {
+	source  func() time.Time // what it runs by
 	mu      sync.Mutex
 	setting Setting
 	base    time.Time // when setting took effect
@@ -30,8 +31,12 @@ type Clock struct {
 }
 
 // New returns a clock with this setting, from now on.
-func New(s Setting) *Clock {
-	return &Clock{setting: s, base: time.Now(), last: s.At, changed: make(chan struct{})}
+func New(s Setting) *Clock { return NewOn(time.Now, s) }
+
+// NewOn returns a clock that runs by another time than that of the machine: the
+// real time of its methods is what source tells, which never goes back.
+func NewOn(source func() time.Time, s Setting) *Clock {
+	return &Clock{source: source, setting: s, base: source(), last: s.At, changed: make(chan struct{})}
 }
 
 // Now returns the lab time. It never goes back, also not when Set names an
@@ -44,7 +49,7 @@ func (c *Clock) Now() raft.Time {
 
 func (c *Clock) now() raft.Time {
 	if !c.setting.Held {
-		t := c.setting.At + raft.Time(float64(time.Since(c.base))*c.setting.Rate)
+		t := c.setting.At + raft.Time(float64(c.source().Sub(c.base))*c.setting.Rate)
 		c.last = max(c.last, t)
 	}
 	return c.last
@@ -56,7 +61,7 @@ func (c *Clock) Set(s Setting) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now()
-	c.setting, c.base = s, time.Now()
+	c.setting, c.base = s, c.source()
 	if s.At > c.last {
 		c.last = s.At
 	}
@@ -69,7 +74,7 @@ func (c *Clock) Set(s Setting) {
 func (c *Clock) Adjust(rate float64, held bool) Setting {
 	c.mu.Lock()
 	s := Setting{At: c.now(), Rate: rate, Held: held}
-	c.setting, c.base = s, time.Now()
+	c.setting, c.base = s, c.source()
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
@@ -121,7 +126,7 @@ func (c *Clock) Until(t raft.Time) (time.Duration, bool) {
 	}
 	// From the setting, not from now: now may stand still until the setting
 	// has caught up with a time shown before.
-	at := float64(t-c.setting.At)/c.setting.Rate - float64(time.Since(c.base))
+	at := float64(t-c.setting.At)/c.setting.Rate - float64(c.source().Sub(c.base))
 	if at >= math.MaxInt64 {
 		return 0, false
 	}

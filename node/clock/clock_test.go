@@ -110,3 +110,21 @@ func TestClockAdvancesWhileHeld(t *testing.T) {
 		}
 	})
 }
+
+// One that runs by another time knows nothing of the machine's.
+func TestClockRunsByAnotherTime(t *testing.T) {
+	at := time.Unix(0, 0)
+	c := NewOn(func() time.Time { return at }, Setting{Rate: 2})
+	at = at.Add(time.Second)
+	if got, want := c.Now(), 2*second; got != want {
+		t.Errorf("after a second at rate 2: %v, want %v", got, want)
+	}
+	if d, ok := c.Until(6 * second); !ok || d != 2*time.Second {
+		t.Errorf("Until(6 s) = %v, %v, want 2s, true", d, ok)
+	}
+	c.Adjust(1, true)
+	at = at.Add(time.Hour)
+	if got, want := c.Now(), 2*second; got != want {
+		t.Errorf("held for an hour: %v, want %v", got, want)
+	}
+}
