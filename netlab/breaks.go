@@ -116,7 +116,7 @@ func (l *lab) setBreak(ctx context.Context, op *Op) (*OpResult, error) {
 	all.list = append(slices.Clip(all.list), b)
 	if !all.watching {
 		all.watching = true
-		l.running.Go(l.watchBreaks)
+		l.spawn(l.watchBreaks)
 	}
 	res := &OpResult{Text: fmt.Sprintf("breakpoint %d: the lab is held when this comes true: %s", b.id, b.cond)}
 	if b.holds {
@@ -271,8 +271,8 @@ func (l *lab) stopAt(hit *BreakHit) {
 	}
 	l.tellClock(setting)
 	l.event(Event{Kind: EventBreak, Text: text + ". The lab clock is held"})
-	l.running.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, holdPatience)
+	l.spawn(func() {
+		ctx, cancel := l.within(l.ctx, holdPatience)
 		defer cancel()
 		if late := l.stand(ctx); late != 0 && l.ctx.Err() == nil {
 			l.log.Warn("node does not say that it stands", "node", late)
@@ -290,8 +290,6 @@ func (l *lab) lookAtBreaks() {
 // watchBreaks looks at the breakpoints when something changes that no node
 // reports: a process, the network, the time. It ends with the last of them.
 func (l *lab) watchBreaks() {
-	tick := time.NewTicker(condEvery)
-	defer tick.Stop()
 	for {
 		l.mu.Lock()
 		changed := l.changed()
@@ -302,10 +300,7 @@ func (l *lab) watchBreaks() {
 			return
 		}
 		l.mu.Unlock()
-		select {
-		case <-changed:
-		case <-tick.C:
-		case <-l.ctx.Done():
+		if l.await(l.ctx, wake{on: channels{changed}, after: condEvery}) != nil {
 			return
 		}
 	}

@@ -233,26 +233,14 @@ func (c *change) awaitLeader(ctx context.Context) error {
 // longer than again unless that is 0.
 func (c *change) pause(ctx context.Context, again time.Duration, changed, clock, gone <-chan struct{}) error {
 	l := c.lab
-	var alarm <-chan time.Time
-	if d, ok := l.clock.Until(c.deadline); ok || again > 0 {
-		if !ok || again > 0 && again < d {
-			d = again
-		}
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		alarm = timer.C
-	}
-	select {
-	case <-changed:
-	case <-clock:
-	case <-gone:
-	case <-alarm:
-	case <-ctx.Done():
-		return Errorf(ExitTimeout, "%s: nobody waits for it any more: %v", c.op.Verb, context.Cause(ctx)).WithHint("raftlab members shows how it goes")
-	case <-l.ctx.Done():
+	err := l.await(ctx, wake{on: channels{changed, clock, gone}, at: c.deadline, after: again})
+	switch {
+	case err == nil:
+		return nil
+	case l.ctx.Err() != nil:
 		return errStopping
 	}
-	return nil
+	return Errorf(ExitTimeout, "%s: nobody waits for it any more: %v", c.op.Verb, err).WithHint("raftlab members shows how it goes")
 }
 
 // prepare starts the nodes that are to come, and marks those that are to go.
@@ -394,7 +382,7 @@ func (c *change) follow(ctx context.Context, enough func() bool) (*ConfigStatus,
 			if given.n > c.dropped && given.last.Reason != raft.ReasonLeadershipLost {
 				return nil, c.givenUp(&given.last)
 			}
-		case !now.Joint() && now.Target == nil && now.Committed && time.Now().After(c.again):
+		case !now.Joint() && now.Target == nil && now.Committed && !l.now().Before(c.again):
 			if err := c.ask(ctx, leader, &led, given.n); err != nil {
 				return nil, err
 			}
@@ -440,7 +428,7 @@ func (c *change) ask(ctx context.Context, leader *member, led *NodeStatus, dropp
 		return nil
 	}
 	c.refusal = printable(out.Error, 512)
-	c.again = time.Now().Add(askAgain)
+	c.again = l.now().Add(askAgain)
 	l.mu.Lock()
 	still := l.leader() == leader.id && leader.status.Term == led.Term && err == nil
 	l.mu.Unlock()

@@ -92,7 +92,7 @@ func (l *lab) comeBack(m *member) {
 	m.tries++
 	a := &comeback{due: now + raft.Time(wait), try: m.tries, off: make(chan struct{})}
 	m.again, m.status.RestartNS = a, int64(a.due)
-	l.running.Go(func() { l.bringBack(m, a) })
+	l.spawn(func() { l.bringBack(m, a) })
 }
 
 // stayDead calls a node's next start off, and tells whether there was to be one.
@@ -130,16 +130,7 @@ func (l *lab) bringBack(m *member, a *comeback) {
 		if comes && wait == 0 {
 			break
 		}
-		var passed <-chan time.Time
-		if comes {
-			passed = time.After(wait)
-		}
-		select {
-		case <-passed:
-		case <-changed:
-		case <-a.off:
-			return
-		case <-l.ctx.Done():
+		if l.await(l.ctx, wake{on: channels{changed, a.off}, at: a.due}) != nil || isClosed(a.off) {
 			return
 		}
 	}

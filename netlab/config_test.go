@@ -122,7 +122,7 @@ func TestUnsafeConfig(t *testing.T) {
 	if !config.sameAs(got) {
 		t.Error("it is not the same as itself")
 	}
-	l := &lab{config: got, log: slog.New(slog.DiscardHandler), events: newEventStore(10), clock: clock.New(clock.Setting{})}
+	l := &lab{tasks: goroutines{}, config: got, log: slog.New(slog.DiscardHandler), events: newEventStore(10), clock: clock.New(clock.Setting{})}
 	l.warn()
 	list, _ := l.events.after(0, 10)
 	if len(list) != 1 || !strings.Contains(list[0].Text, "UNSAFE on purpose. vote-twice: a server votes for everyone") || !strings.Contains(list[0].Text, "Election Safety is in danger") {

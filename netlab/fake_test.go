@@ -38,7 +38,7 @@ func fakeLab(t *testing.T, nodes int, change ...func(*Config)) *lab {
 	t.Cleanup(func() {
 		l.stop(nil)
 		l.hangUp()
-		l.workload.end()
+		l.endLoad()
 		l.gateway.close()
 		l.network.close()
 		l.control.Close() // perhaps again: a test that accepts on it ends that way

@@ -27,7 +27,7 @@ func (l *lab) keepFaults() {
 			f.stir = make(chan struct{}, 1)
 		}
 		f.keeping = true
-		l.running.Go(l.keep)
+		l.spawn(l.keep)
 	}
 }
 
@@ -61,20 +61,11 @@ func (l *lab) keep() {
 			look = look || f.on[i].counts()
 		}
 		l.mu.Unlock()
-		var alarm, again <-chan time.Time
-		if wait, comes := l.clock.Until(next); comes {
-			alarm = time.After(wait)
-		}
+		w := wake{on: channels{clock, f.stir}, at: next}
 		if look {
-			again = time.After(keepEvery)
+			w.after = keepEvery
 		}
-		select {
-		case <-alarm:
-		case <-again:
-		case <-clock:
-		case <-f.stir:
-		case <-l.ctx.Done():
-		}
+		_ = l.await(l.ctx, w) // the end of the lab is seen above
 	}
 }
 

@@ -173,7 +173,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	if timeout < 0 || timeout > kvTimeoutMax {
 		return nil, Errorf(ExitUsage, "the timeout is longer than 0 and at most %v, not %v", kvTimeoutMax, timeout).WithHint("raftlab %s --timeout 5s", op.Op)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := l.within(ctx, timeout)
 	defer cancel()
 	var from *client.Client
 	asked := 0 // the node that is to answer, 0 when any may
@@ -201,7 +201,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		defer l.gateway.giveBack(r)
 		from = r.client
 	}
-	start := time.Now()
+	start := l.now()
 	reply, err := from.Do(ctx, req)
 	if err != nil {
 		return nil, l.unanswered(op, timeout, err)
@@ -219,7 +219,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	}
 	r := &KVResult{
 		Key: op.Key, Value: string(reply.Value), Found: reply.Found, Index: uint64(reply.Index), Term: uint64(reply.Term),
-		Node: int(reply.Node), TookMS: float64(time.Since(start).Microseconds()) / 1000,
+		Node: int(reply.Node), TookMS: float64(l.now().Sub(start).Microseconds()) / 1000,
 	}
 	if req.Read == wire.ReadLog || req.Read == wire.ReadLease {
 		r.Leader = int(reply.Node) // nobody else answers these

@@ -27,6 +27,8 @@ import (
 // lab is the process behind a lab: it starts nodes, connects them, owns their
 // clock, and serves the control API.
 type lab struct {
+	tasks
+
 	dir    dir
 	name   string
 	config Config
@@ -52,8 +54,8 @@ type lab struct {
 	nemesis  chaos
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
 
-	acting  sync.Mutex // one operation on processes at a time
-	rolling sync.Mutex // one rolling restart at a time; before acting
+	acting  turn // one operation on processes at a time
+	rolling turn // one rolling restart at a time; before acting
 
 	changing atomic.Pointer[Op] // the change of the configuration that is waited for
 
@@ -285,6 +287,8 @@ func (l *lab) build(fresh bool) error {
 	token := make([]byte, 16)
 	rand.Read(token)
 	l.token = hex.EncodeToString(token)
+	l.tasks = goroutines{l}
+	l.acting.tasks, l.rolling.tasks, l.steps.mu.tasks = l, l, l
 	l.clock = clock.New(clock.Setting{Rate: l.config.Speed})
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
 	l.events = newEventStore(eventsKept)
@@ -355,7 +359,7 @@ func (l *lab) startAll(fresh bool) error {
 // dismantle ends what build and startAll started, after l.ctx has ended, and
 // waits for it.
 func (l *lab) dismantle(group *errgroup.Group) error {
-	l.workload.end()
+	l.endLoad()
 	l.gateway.close()
 	// An operation in progress may be starting a node: it is let finish first. One
 	// that comes after it sees that the lab has ended.
@@ -367,7 +371,7 @@ func (l *lab) dismantle(group *errgroup.Group) error {
 	l.network.close()
 	l.api.close()
 	err = errors.Join(err, group.Wait())
-	l.running.Wait()
+	l.finish()
 	l.spawner.close()
 	return err
 }
@@ -390,7 +394,7 @@ func toError(doing string, err error) *Error {
 
 // event numbers and keeps an event of the lab's own. With lab.mu held.
 func (l *lab) event(e Event) uint64 {
-	e.Schema, e.At, e.LabNS = SchemaEvent, time.Now(), int64(l.clock.Now())
+	e.Schema, e.At, e.LabNS = SchemaEvent, l.now(), int64(l.clock.Now())
 	return l.addEvent(stored{Event: e})
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/raftlab/raftlab/node/clock"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -43,6 +42,11 @@ type writers struct {
 	perSec   atomic.Uint64 // over the last second, in real time
 	cancel   context.CancelFunc
 	finished chan struct{} // closed when all clients are
+
+	mu    sync.Mutex
+	turns uint64    // given out
+	base  uint64    // the turn that was due at start
+	start raft.Time // all others are, at the rate, after that
 }
 
 // status is what runs now, and how what ran last came out; nil when there is none.
@@ -63,8 +67,9 @@ func (w *writers) status() *LoadStatus {
 	return s
 }
 
-// end stops what runs and waits for it.
-func (w *workload) end() *writers {
+// endLoad stops what runs and waits for it.
+func (l *lab) endLoad() *writers {
+	w := &l.workload
 	w.mu.Lock()
 	n := w.now
 	if n != nil {
@@ -73,7 +78,7 @@ func (w *workload) end() *writers {
 	w.mu.Unlock()
 	if n != nil {
 		n.cancel()
-		<-n.finished
+		l.attend(n.finished)
 	}
 	return n
 }
@@ -87,10 +92,11 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.start = l.clock.Now()
 	if op.For > 0 {
-		w.until = l.clock.Now() + raft.Time(op.For)
+		w.until = w.start + raft.Time(op.For)
 	}
-	before := l.workload.end()
+	before := l.endLoad()
 	ctx, cancel := context.WithCancel(l.ctx)
 	w.cancel = cancel
 	l.workload.mu.Lock()
@@ -101,7 +107,7 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 	}
 	l.workload.now = w
 	l.workload.mu.Unlock()
-	go l.runLoad(ctx, w, keys)
+	l.spawn(func() { l.runLoad(ctx, w, keys) })
 
 	res := &OpResult{Text: fmt.Sprintf("background writes: %g a second of lab time by %d clients over %d keys", w.rate, w.clients, keys)}
 	if op.For > 0 {
@@ -120,7 +126,7 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 }
 
 func (l *lab) stopLoad(op *Op) *OpResult {
-	w := l.workload.end()
+	w := l.endLoad()
 	if w == nil {
 		return &OpResult{Text: "no background writes run"}
 	}
@@ -164,36 +170,27 @@ func newWriters(op *Op) (w *writers, keys int, err error) {
 func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 	defer close(w.finished)
 	defer w.cancel()
-	turns := make(chan uint64)
-	var clients, meter sync.WaitGroup
-	for range w.clients {
-		c := l.newClient(l.clients.Add(1), l.clientAddrs)
-		clients.Go(func() {
-			defer c.Close()
-			for turn := range turns {
-				timed, cancel := withLabTimeout(ctx, l.clock, loadPatience)
-				_, err := c.Do(timed, wire.Request{
-					Op:    wire.OpPut,
-					Key:   strconv.AppendUint([]byte("load"), turn%uint64(keys)+1, 10),
-					Value: strconv.AppendUint(nil, turn, 10),
-				})
-				cancel()
-				switch {
-				case err == nil:
-					w.done.Add(1)
-				case ctx.Err() == nil:
-					w.failed.Add(1)
-				}
-			}
+	measured, stop := context.WithCancel(ctx)
+	defer stop()
+	var ends []chan struct{}
+	beside := func(f func()) {
+		end := make(chan struct{})
+		ends = append(ends, end)
+		l.spawn(func() {
+			defer close(end)
+			f()
 		})
 	}
-	measured, stop := context.WithCancel(ctx)
-	meter.Go(func() { l.meterLoad(measured, w) })
-	w.pace(ctx, l.clock, turns)
-	close(turns)
-	clients.Wait()
-	stop()
-	meter.Wait()
+	for range w.clients {
+		beside(func() { l.writeLoad(ctx, w, keys) })
+	}
+	beside(func() { l.meterLoad(measured, w) })
+	for i, end := range ends {
+		if i == w.clients { // the meter's
+			stop()
+		}
+		l.attend(end)
+	}
 	// When its time ran out nobody has taken it away yet.
 	l.workload.mu.Lock()
 	over := l.workload.now == w
@@ -208,54 +205,56 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 	}
 }
 
-// pace gives out turns at the load's rate on the lab clock. When the clients
-// cannot keep up it waits for them, and what they missed is not caught up with.
-func (w *writers) pace(ctx context.Context, c *clock.Clock, turns chan<- uint64) {
-	gap := float64(time.Second) / w.rate
-	start, base := c.Now(), uint64(0)
-	for n := uint64(0); ; n++ {
-		due := start + raft.Time(float64(n-base)*gap)
-		for {
-			changed, now := c.Changed(), c.Now()
-			if now >= w.until || due >= w.until && now >= due {
-				return
-			}
-			if now >= due {
-				if now-due > raft.Time(time.Second) {
-					start, base = now, n
-				}
-				break
-			}
-			var alarm <-chan time.Time
-			if d, ok := c.Until(min(due, w.until)); ok {
-				alarm = time.After(d)
-			}
-			select {
-			case <-alarm:
-			case <-changed:
-			case <-ctx.Done():
-				return
-			}
-		}
-		select {
-		case turns <- n:
-		case <-ctx.Done():
+// writeLoad is one client's part.
+func (l *lab) writeLoad(ctx context.Context, w *writers, keys int) {
+	c := l.newClient(l.clients.Add(1), l.clientAddrs)
+	defer c.Close()
+	for {
+		turn, ok := l.nextTurn(ctx, w)
+		if !ok {
 			return
+		}
+		timed, cancel := l.withinLab(ctx, loadPatience)
+		_, err := c.Do(timed, wire.Request{
+			Op:    wire.OpPut,
+			Key:   strconv.AppendUint([]byte("load"), turn%uint64(keys)+1, 10),
+			Value: strconv.AppendUint(nil, turn, 10),
+		})
+		cancel()
+		switch {
+		case err == nil:
+			w.done.Add(1)
+		case ctx.Err() == nil:
+			w.failed.Add(1)
 		}
 	}
 }
 
+// nextTurn waits for the next turn; false when there is none.
+func (l *lab) nextTurn(ctx context.Context, w *writers) (turn uint64, ok bool) {
+	turn, due := w.take(l.clock.Now())
+	return turn, l.reach(ctx, min(due, w.until)) && l.clock.Now() < w.until
+}
+
+// take gives out the next turn and when it is due, at the load's rate on the lab
+// clock. When the clients cannot keep up it waits for them, and what they missed
+// is not caught up with.
+func (w *writers) take(now raft.Time) (turn uint64, due raft.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	turn = w.turns
+	w.turns++
+	due = w.start + raft.Time(float64(turn-w.base)*float64(time.Second)/w.rate)
+	if now-due > raft.Time(time.Second) {
+		w.start, w.base, due = now, turn, now
+	}
+	return turn, due
+}
+
 // meterLoad measures the rate.
 func (l *lab) meterLoad(ctx context.Context, w *writers) {
-	tick := time.NewTicker(loadSample)
-	defer tick.Stop()
 	var samples [int(time.Second/loadSample) + 1]uint64 // the last second's, oldest first
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	for l.await(ctx, wake{after: loadSample}) == nil {
 		if l.clock.Held() {
 			continue // it stays as it was
 		}
@@ -265,31 +264,5 @@ func (l *lab) meterLoad(ctx context.Context, w *writers) {
 		l.mu.Lock()
 		l.touchLab()
 		l.mu.Unlock()
-	}
-}
-
-// withLabTimeout returns a context that ends when d of lab time has passed.
-func withLabTimeout(ctx context.Context, c *clock.Clock, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	deadline := c.Now() + raft.Time(d)
-	var mu sync.Mutex
-	var timer *time.Timer
-	mu.Lock()
-	defer mu.Unlock()
-	// Looked at seldom and in real time: it is to end what hangs, not to be exact.
-	timer = time.AfterFunc(d, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if c.Now() >= deadline {
-			cancel(context.DeadlineExceeded)
-			return
-		}
-		if ctx.Err() == nil {
-			timer.Reset(time.Second)
-		}
-	})
-	return ctx, func() {
-		timer.Stop()
-		cancel(context.Canceled)
 	}
 }

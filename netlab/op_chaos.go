@@ -71,22 +71,20 @@ func (c *chaos) status() *ChaosStatus {
 	return s
 }
 
-// end stops the nemesis, if there is one, and waits until it has undone what it
+// endChaos stops the nemesis, if there is one, and waits until it has undone what it
 // did, or ctx ends.
-func (c *chaos) end(ctx context.Context) (*nemesis, error) {
-	c.mu.Lock()
-	n := c.now
-	c.mu.Unlock()
+func (l *lab) endChaos(ctx context.Context) (*nemesis, error) {
+	l.nemesis.mu.Lock()
+	n := l.nemesis.now
+	l.nemesis.mu.Unlock()
 	if n == nil {
 		return nil, nil
 	}
 	n.cancel()
-	select {
-	case <-n.finished:
-		return n, nil
-	case <-ctx.Done():
+	if l.await(ctx, wake{on: channels{n.finished}}) != nil && !isClosed(n.finished) {
 		return n, Errorf(ExitTimeout, "chaos is stopped, but what it did is not all undone yet").WithHint("raftlab status")
 	}
+	return n, nil
 }
 
 // startChaos sets a nemesis to work, or stops the one that is.
@@ -115,7 +113,7 @@ func (l *lab) startChaos(ctx context.Context, op *Op) (*OpResult, error) {
 			l.nemesis.now.plan.For, time.Duration(l.nemesis.now.began).Truncate(time.Millisecond)).WithHint("raftlab chaos --stop")
 	default:
 		l.nemesis.now = n
-		l.running.Go(func() { l.runChaos(run, n) })
+		l.spawn(func() { l.runChaos(run, n) })
 	}
 	l.nemesis.mu.Unlock()
 	if err != nil {
@@ -133,7 +131,7 @@ func (l *lab) startChaos(ctx context.Context, op *Op) (*OpResult, error) {
 }
 
 func (l *lab) stopChaos(ctx context.Context) (*OpResult, error) {
-	n, err := l.nemesis.end(ctx)
+	n, err := l.endChaos(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -249,15 +247,11 @@ func (l *lab) reach(ctx context.Context, t raft.Time) bool {
 		if !held && l.clock.Now() >= t {
 			return true
 		}
-		var alarm <-chan time.Time
-		if d, ok := l.clock.Until(t); ok && !held {
-			alarm = time.After(d)
+		w := wake{on: channels{changed}}
+		if !held {
+			w.at = t
 		}
-		select {
-		case <-alarm:
-		case <-changed:
-		case <-ctx.Done():
-		}
+		_ = l.await(ctx, w) // the end of ctx is seen above
 	}
 }
 
@@ -393,7 +387,7 @@ func (l *lab) stands(id int) bool {
 
 // healAll stops whoever would set the next fault, before it heals.
 func (l *lab) healAll(ctx context.Context, op *Op) (*OpResult, error) {
-	n, err := l.nemesis.end(ctx)
+	n, err := l.endChaos(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (l *lab) hold(ctx context.Context, op *Op) (*OpResult, error) {
 	}
 	res := l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost")
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, holdPatience)
+	ctx, cancel := l.within(ctx, holdPatience)
 	defer cancel()
 	if late := l.stand(ctx); late != 0 {
 		res.note(fmt.Sprintf("S%d has not said yet that it stands", late))
@@ -69,12 +69,7 @@ func (l *lab) still(ctx context.Context) (late int) {
 		}
 		changed := l.changed()
 		l.mu.Unlock()
-		over := false
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			over = true
-		}
+		over := l.await(ctx, wake{on: channels{changed}}) != nil
 		l.mu.Lock()
 		if over {
 			return moving

@@ -137,7 +137,7 @@ func (l *lab) actOnHeld(ctx context.Context, op *Op) (*OpResult, error) {
 // releaseFrame lets a frame go and waits until it has arrived or is lost. note
 // says that it has done neither so far.
 func (l *lab) releaseFrame(ctx context.Context, id uint64) (f proxy.Frame, note string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, releasePatience)
+	ctx, cancel := l.within(ctx, releasePatience)
 	defer cancel()
 	before := l.network.frame(id)
 	f, err = l.network.release(ctx, id)
@@ -194,7 +194,7 @@ func (l *lab) tellHeld() {
 		}
 		// The first tells that it works; the others can be many.
 		e := Event{
-			Schema: SchemaEvent, At: time.Now(), LabNS: int64(h.Left),
+			Schema: SchemaEvent, At: l.now(), LabNS: int64(h.Left),
 			Kind: EventFault, Text: "held: " + frameText(&h), Minor: len(f.held) > 0,
 		}
 		if h.Fault > 0 {

@@ -274,16 +274,8 @@ func (r *rollout) until(ctx context.Context, so func() bool, late func() error) 
 		case l.clock.Now() >= deadline:
 			return late()
 		}
-		var alarm <-chan time.Time
-		if d, ok := l.clock.Until(deadline); ok {
-			alarm = time.After(d)
-		}
-		select {
-		case <-changed:
-		case <-clock:
-		case <-alarm:
-		case <-ctx.Done():
-			return r.gaveUp(context.Cause(ctx))
+		if err := l.await(ctx, wake{on: channels{changed, clock}, at: deadline}); err != nil {
+			return r.gaveUp(err)
 		}
 	}
 }

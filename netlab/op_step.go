@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/cond"
@@ -37,7 +36,7 @@ const (
 
 // stepping is one step at a time.
 type stepping struct {
-	mu sync.Mutex
+	mu turn
 	// fruitless: the last step was a client's request of which nothing came. A
 	// client that asks again and again is not to keep all else from happening.
 	fruitless bool
@@ -176,7 +175,7 @@ func (l *lab) stepOnce(ctx context.Context, line string) (*Step, uint64, error) 
 	if ctx.Err() != nil {
 		return nil, 0, Errorf(ExitTimeout, "step: %v", context.Cause(ctx))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepPatience)
+	ctx, cancel := l.within(context.WithoutCancel(ctx), stepPatience)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
 	all, err := l.waiting(ctx)
@@ -288,11 +287,7 @@ func (l *lab) onWire(ctx context.Context, id int, w *wire.Waiting) {
 	if s.before == nil {
 		s.before = make(map[ends]uint64)
 	}
-	timer := time.NewTimer(wirePatience)
-	defer timer.Stop()
-	look := time.NewTicker(wireLook)
-	defer look.Stop()
-	late := false
+	until, late := l.now().Add(wirePatience), false
 	for {
 		s.room = l.network.proxy.Links(s.room[:0])
 		short := false
@@ -317,13 +312,10 @@ func (l *lab) onWire(ctx context.Context, id int, w *wire.Waiting) {
 		if !short || late {
 			return
 		}
-		select {
-		case <-look.C:
-		case <-timer.C:
-			late = true
-		case <-ctx.Done():
+		if l.await(ctx, wake{after: wireLook}) != nil {
 			return
 		}
+		late = !l.now().Before(until)
 	}
 }
 
@@ -513,7 +505,7 @@ func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint
 
 // hearsOf waits a moment for a node to tell of something after an event.
 func (l *lab) hearsOf(ctx context.Context, id int, after uint64) {
-	ctx, cancel := context.WithTimeout(ctx, wirePatience)
+	ctx, cancel := l.within(ctx, wirePatience)
 	defer cancel()
 	for ctx.Err() == nil {
 		l.mu.Lock()
@@ -523,10 +515,7 @@ func (l *lab) hearsOf(ctx context.Context, id int, after uint64) {
 		if slices.ContainsFunc(events, func(e Event) bool { return e.Node == id }) {
 			return
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
+		_ = l.await(ctx, wake{on: channels{changed}})
 	}
 }
 

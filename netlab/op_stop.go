@@ -66,14 +66,13 @@ func (l *lab) stopMember(ctx context.Context, m *member, res *OpResult) (pid int
 		_ = resume(c.proc)
 	}
 	_ = terminate(c.proc)
-	timeout := time.NewTimer(stopTimeout)
-	defer timeout.Stop()
-	select {
-	case <-c.gone:
-	case <-timeout.C:
+	err = l.await(ctx, wake{on: channels{c.gone}, after: stopTimeout})
+	switch {
+	case isClosed(c.gone):
+	case err == nil:
 		return c.pid, false, Errorf(ExitTimeout, "S%d (pid %d) was told to stop, and has not ended for %v", m.id, c.pid, stopTimeout).WithHint("raftlab kill %d", m.id)
-	case <-ctx.Done():
-		return c.pid, false, Errorf(ExitTimeout, "S%d (pid %d) was told to stop, and nobody waits for it any more: %v", m.id, c.pid, context.Cause(ctx)).WithHint("raftlab status %d", m.id)
+	default:
+		return c.pid, false, Errorf(ExitTimeout, "S%d (pid %d) was told to stop, and nobody waits for it any more: %v", m.id, c.pid, err).WithHint("raftlab status %d", m.id)
 	}
 	// A process that a signal ended says so by its code (128 and the signal's number).
 	if !strings.HasSuffix(c.exit, "exit status 0") && !strings.HasSuffix(c.exit, "exit status 143") && !strings.Contains(c.exit, "terminated") {

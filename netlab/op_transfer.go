@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/raftlab/raftlab/netlab/explain"
 	"github.com/raftlab/raftlab/netlab/link"
@@ -74,18 +73,12 @@ func (l *lab) transfer(ctx context.Context, op *Op) (*OpResult, error) {
 		case now >= deadline:
 			return nil, Errorf(ExitTimeout, "S%d does not lead after %v of lab time. %s", to.id, timeout, l.why()).WithHint("raftlab status")
 		}
-		var alarm <-chan time.Time
-		if d, ok := l.clock.Until(deadline); ok {
-			alarm = time.After(d)
-		}
-		select {
-		case <-changed:
-		case <-clock:
-		case <-alarm:
-		case <-ctx.Done():
-			return nil, Errorf(ExitTimeout, "transfer: nobody waits for it any more: %v", context.Cause(ctx)).WithHint("raftlab status")
-		case <-l.ctx.Done():
+		switch err := l.await(ctx, wake{on: channels{changed, clock}, at: deadline}); {
+		case err == nil:
+		case l.ctx.Err() != nil:
 			return nil, errStopping
+		default:
+			return nil, Errorf(ExitTimeout, "transfer: nobody waits for it any more: %v", err).WithHint("raftlab status")
 		}
 	}
 }

@@ -37,7 +37,7 @@ type probe struct {
 func (l *lab) startProbe(ctx context.Context) *probe {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &probe{lab: l, stop: cancel, done: make(chan struct{}), begun: l.clock.Now(), news: make(chan struct{})}
-	l.running.Go(func() {
+	l.spawn(func() {
 		defer close(p.done)
 		p.run(ctx)
 	})
@@ -46,7 +46,7 @@ func (l *lab) startProbe(ctx context.Context) *probe {
 
 func (p *probe) end() {
 	p.stop()
-	<-p.done
+	p.lab.attend(p.done)
 }
 
 func (p *probe) run(ctx context.Context) {
@@ -66,25 +66,19 @@ func (p *probe) run(ctx context.Context) {
 		close(p.news)
 		p.news = make(chan struct{})
 		p.mu.Unlock()
-		select {
-		case <-ctx.Done():
-		case <-time.After(probeEvery):
-		}
+		_ = p.lab.await(ctx, wake{after: probeEvery})
 	}
 }
 
 // write reports whether a write was committed.
 func (p *probe) write(ctx context.Context, never []byte) bool {
-	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	ctx, cancel := p.lab.within(ctx, probePatience)
 	defer cancel()
 	r := p.lab.gateway.take()
 	defer p.lab.gateway.giveBack(r)
 	reply, err := r.client.Do(ctx, wire.Request{Op: wire.OpCAS, Key: []byte(probeKey), Old: never, Value: never})
 	if err != nil {
-		select { // what is refused at once is not asked again at once
-		case <-ctx.Done():
-		case <-time.After(probeEvery):
-		}
+		_ = p.lab.await(ctx, wake{after: probeEvery}) // what is refused at once is not asked again at once
 		return false
 	}
 	return reply.Code == wire.CodeFailed || reply.Code == wire.CodeOK
@@ -97,11 +91,7 @@ func (p *probe) next(ctx context.Context) error {
 	for p.count < from+2 { // the first of them may be under way already
 		news := p.news
 		p.mu.Unlock()
-		select {
-		case <-news:
-		case <-p.done:
-			return context.Cause(ctx)
-		case <-ctx.Done():
+		if err := p.lab.await(ctx, wake{on: channels{news, p.done}}); err != nil || isClosed(p.done) {
 			return context.Cause(ctx)
 		}
 		p.mu.Lock()

@@ -398,7 +398,7 @@ func (l *lab) orderFor(m *member, o wire.Order, timeout time.Duration) (wait fun
 
 // report folds a node's telemetry into what is known of it.
 func (l *lab) report(c *control, r *wire.Report) {
-	now := time.Now()
+	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.member(c.node)

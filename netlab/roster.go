@@ -192,9 +192,7 @@ func (l *lab) seeOff(m *member) {
 			l.acting.Unlock()
 			continue
 		}
-		select {
-		case <-changed:
-		case <-l.ctx.Done():
+		if l.await(l.ctx, wake{on: channels{changed}}) != nil {
 			return
 		}
 	}
@@ -225,7 +223,7 @@ func (l *lab) let(leave bool, members []*member) error {
 	for _, m := range members {
 		if m.leaves = leave; leave && !m.seenOff {
 			m.seenOff = true
-			l.running.Go(func() { l.seeOff(m) })
+			l.spawn(func() { l.seeOff(m) })
 		}
 	}
 	l.wake()

@@ -191,19 +191,17 @@ func (l *lab) awaitJoin(ctx context.Context, m *member) error {
 	if proc == nil {
 		return l.diedAtOnce(m)
 	}
-	timeout := time.NewTimer(joinTimeout)
-	defer timeout.Stop()
-	select {
-	case <-joined:
+	err := l.await(ctx, wake{on: channels{joined, proc.gone}, after: joinTimeout})
+	switch {
+	case isClosed(joined):
 		return nil
-	case <-proc.gone:
+	case isClosed(proc.gone):
 		return l.diedAtOnce(m)
-	case <-timeout.C:
+	case err == nil:
 		return Errorf(ExitTimeout, "S%d (pid %d) was started, but has not registered with the lab for %v", m.id, proc.pid, joinTimeout).
 			WithHint("what it said: %s", l.dir.nodeLog(m.id))
-	case <-ctx.Done():
-		return Errorf(ExitTimeout, "wait for S%d to register: %v", m.id, context.Cause(ctx))
 	}
+	return Errorf(ExitTimeout, "wait for S%d to register: %v", m.id, err)
 }
 
 func (l *lab) diedAtOnce(m *member) error {
@@ -228,7 +226,7 @@ func (l *lab) killMember(m *member) (pid int, ok bool, err error) {
 	if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return c.pid, false, Errorf(ExitFailed, "kill S%d (pid %d): %v", m.id, c.pid, err)
 	}
-	<-c.gone
+	l.attend(c.gone)
 	return c.pid, true, nil
 }
 

@@ -28,10 +28,7 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 	if w.Within < 0 || w.For < 0 || w.Timeout < 0 || w.Within > 0 && w.For > 0 {
 		return nil, Errorf(ExitUsage, "a condition comes true within a time, or holds for one: not both, and neither is negative")
 	}
-	var timeout <-chan time.Time
-	if w.Timeout > 0 {
-		timeout = time.After(w.Timeout)
-	}
+	until := l.now().Add(w.Timeout)
 	onLab := w.Within > 0 || w.For > 0
 	deadline := l.clock.Now() + raft.Time(w.Within+w.For)
 
@@ -66,28 +63,24 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 			return nil, Errorf(ExitConflict, "the lab clock is held: no lab time passes, so nothing comes true within a time or holds for one").
 				WithHint("raftlab release")
 		}
-		var alarm <-chan time.Time
+		next := wake{on: channels{changed, clock}, after: condEvery}
 		if onLab {
-			if d, ok := l.clock.Until(deadline); ok {
-				alarm = time.After(d)
-			}
+			next.at = deadline
 		}
 		if c.UsesKV() {
-			changed = nil // a read is an operation: at most one every condEvery
+			next.on[0] = nil // a read is an operation: at most one every condEvery
 		}
-		select {
-		case <-changed:
-		case <-clock:
-		case <-alarm:
-		case <-time.After(condEvery):
-		case <-timeout:
-			timeout = nil
+		if w.Timeout > 0 {
+			next.after = min(next.after, max(until.Sub(l.now()), 1))
+		}
+		switch err := l.await(ctx, next); {
+		case l.ctx.Err() != nil:
+			return nil, errStopping
+		case err != nil:
+			return nil, Errorf(ExitTimeout, "wait %s: %v", w.Cond, err)
+		case w.Timeout > 0 && !l.now().Before(until):
 			w = &Wait{Cond: w.Cond} // once more, as it is now
 			onLab = false
-		case <-ctx.Done():
-			return nil, Errorf(ExitTimeout, "wait %s: %v", w.Cond, context.Cause(ctx))
-		case <-l.ctx.Done():
-			return nil, errStopping
 		}
 	}
 }
