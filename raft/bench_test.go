@@ -7,26 +7,30 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// benchCluster is three servers with disks that are done at once and a network
-// that takes no time: what remains is the core.
+// benchCluster is servers with disks that are done at once and a network that
+// takes no time: what remains is the core.
 type benchCluster struct {
-	nodes [3]*raft.Node
+	nodes []*raft.Node
 	now   raft.Time
 	inbox []raft.Message
 }
 
-func newBenchCluster(b *testing.B) *benchCluster {
+func newBenchCluster(b *testing.B, servers int) *benchCluster {
 	c := &benchCluster{}
-	for k := range c.nodes {
+	var members raft.Configuration
+	for k := range servers {
+		members.Voters = append(members.Voters, raft.NodeID(k+1))
+	}
+	for k := range servers {
 		cfg := raft.Config{
-			ID: raft.NodeID(k + 1), Members: raft.Configuration{Voters: []raft.NodeID{1, 2, 3}},
+			ID: raft.NodeID(k + 1), Members: members,
 			Heartbeat: 50 * ms, ElectionMin: 150 * ms, ElectionMax: 300 * ms, MaxCachedBytes: 1 << 20,
 		}
 		node, err := raft.New(cfg, noStorage{}, raft.Restored{}, 0)
 		if err != nil {
 			b.Fatal(err)
 		}
-		c.nodes[k] = node
+		c.nodes = append(c.nodes, node)
 	}
 	if err := c.nodes[0].Campaign(0); err != nil {
 		b.Fatal(err)
@@ -83,7 +87,7 @@ func (c *benchCluster) drain(b *testing.B) {
 func BenchmarkPropose(b *testing.B) {
 	for _, batch := range []int{1, 8, 64, 512} {
 		b.Run(fmt.Sprint(batch), func(b *testing.B) {
-			c := newBenchCluster(b)
+			c := newBenchCluster(b, 3)
 			data := make([][]byte, batch)
 			for k := range data {
 				data[k] = make([]byte, 256)
@@ -104,20 +108,26 @@ func BenchmarkPropose(b *testing.B) {
 	}
 }
 
-// BenchmarkHeartbeat is one heartbeat of a leader to two followers and back.
+// BenchmarkHeartbeat is one heartbeat of a leader to its followers and back.
+// ns/message is for one frame on its way.
 func BenchmarkHeartbeat(b *testing.B) {
-	c := newBenchCluster(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		c.now = c.nodes[0].Deadline()
-		c.nodes[0].Tick(c.now)
-		c.drain(b)
+	for _, servers := range []int{3, 5, 21, 51} {
+		b.Run(fmt.Sprint(servers), func(b *testing.B) {
+			c := newBenchCluster(b, servers)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.now = c.nodes[0].Deadline()
+				c.nodes[0].Tick(c.now)
+				c.drain(b)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*2*(servers-1)), "ns/message")
+		})
 	}
 }
 
 // BenchmarkElection is a whole election of three, with its no-op committed.
 func BenchmarkElection(b *testing.B) {
-	c := newBenchCluster(b)
+	c := newBenchCluster(b, 3)
 	b.ReportAllocs()
 	for k := 1; b.Loop(); k++ {
 		if err := c.nodes[k%3].Campaign(c.now); err != nil {

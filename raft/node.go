@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 var (
@@ -268,23 +269,29 @@ func (n *Node) Campaign(now Time) error {
 func (n *Node) advance(now Time) { n.now = max(n.now, now) }
 
 // member returns the position of id among the members, -1 when it is none.
+// They are ascending, and mostly numbered from 1 on without a gap: then it is not
+// searched for.
 func (n *Node) member(id NodeID) int {
-	for k, v := range n.members {
-		if v == id {
-			return k
-		}
+	if k := id - 1; k < NodeID(len(n.members)) && n.members[k] == id {
+		return int(k)
+	}
+	if k, ok := slices.BinarySearch(n.members, id); ok {
+		return k
 	}
 	return -1
 }
 
-// peer returns the leader's view of id, nil when it has none.
+// peer returns the leader's view of id, nil when it has none. The peers are the
+// members without this node.
 func (n *Node) peer(id NodeID) *peer {
-	for k := range n.peers {
-		if n.peers[k].id == id {
-			return &n.peers[k]
-		}
+	k := n.member(id)
+	if k >= len(n.peers) || k >= 0 && n.peers[k].id != id {
+		k-- // this node's own place is before it, or it is id itself
 	}
-	return nil
+	if k < 0 || n.peers[k].id != id {
+		return nil
+	}
+	return &n.peers[k]
 }
 
 // Term is currentTerm (Figure 2).

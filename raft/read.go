@@ -128,7 +128,9 @@ func (n *Node) answered(p *peer, round uint64) {
 	p.lastAck = n.now
 	if round > p.round && round <= n.reads.round {
 		p.round = round
-		n.confirmRounds()
+		if round > n.reads.confirmed {
+			n.confirmRounds()
+		}
 	}
 }
 
