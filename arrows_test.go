@@ -29,6 +29,7 @@ var pure = map[string][]string{
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
 	"netlab/check":   {"node/wire", "raft"},
+	"netlab/sim":     {"netlab/link", "node/clock", "node/kv", "node/wire", "raft", "math/rand/v2"},
 }
 
 // clocks are what of package time no pure package may use.

@@ -52,7 +52,7 @@ func FuzzDecodeMessage(f *testing.F) {
 		if err != nil || peeked != h {
 			t.Fatalf("DecodeMessage likes it, Peek says %+v, %v", peeked, err)
 		}
-		if want := summaryOf(m.Body); s != want {
+		if want := Summarize(m.Body); s != want {
 			t.Fatalf("Peek says %+v of %+v, want %+v", s, m.Body, want)
 		}
 		checkCanonical(t, frame)

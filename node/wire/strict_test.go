@@ -276,31 +276,7 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
-// summaryOf is what Peek has to say of a message.
-func summaryOf(body raft.Body) Summary {
-	switch b := body.(type) {
-	case *raft.RequestVote:
-		return Summary{LastIndex: b.LastLogIndex, LastTerm: b.LastLogTerm}
-	case *raft.RequestVoteReply:
-		return Summary{OK: b.Granted}
-	case *raft.AppendEntries:
-		return Summary{PrevIndex: b.PrevLogIndex, PrevTerm: b.PrevLogTerm, Commit: b.LeaderCommit, Entries: len(b.Entries)}
-	case *raft.AppendEntriesReply:
-		return Summary{OK: b.Success, Match: b.Match, PrevIndex: b.PrevLogIndex}
-	case *raft.InstallSnapshot:
-		return Summary{PrevIndex: b.Meta.Index, PrevTerm: b.Meta.Term, Offset: b.Offset, Bytes: len(b.Data), Done: b.Done}
-	case *raft.InstallSnapshotReply:
-		s := Summary{PrevIndex: b.Index, Offset: b.Next, OK: b.Done || b.Next > b.Offset, Done: b.Done}
-		if b.Done {
-			s.Match = b.Index
-		}
-		return s
-	case *raft.ReadIndexReply:
-		return Summary{OK: true, Match: b.Index}
-	}
-	return Summary{}
-}
-
+// A frame says of a message what the message itself says, without being decoded.
 func TestPeekSaysWhatTheMessageSays(t *testing.T) {
 	for _, s := range samples() {
 		m, ok := s.body.(raft.Message)
@@ -308,7 +284,7 @@ func TestPeekSaysWhatTheMessageSays(t *testing.T) {
 			continue
 		}
 		h, got, err := Peek(encode(t, s)[4:])
-		if want := summaryOf(m.Body); err != nil || got != want {
+		if want := Summarize(m.Body); err != nil || got != want {
 			t.Errorf("%s: Peek = %+v, %v, want %+v", s.name, got, err, want)
 		}
 		if wantHeader := (Header{KindOf(m.Body), m.From, m.To, s.id, m.Term}); h != wantHeader {
