@@ -297,7 +297,7 @@ func faultCandidates(s *netlab.Status) []candidate {
 	}
 	var out []candidate
 	for _, f := range s.Faults {
-		out = append(out, candidate{faultName(f), f.Text + ": " + linksWords(f.Links, s.Links)})
+		out = append(out, candidate{faultName(f), f.Text + ": " + netlab.LinkWords(f.Links, s.Links)})
 	}
 	return out
 }

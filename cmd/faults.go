@@ -3,9 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
@@ -59,7 +56,7 @@ func faultTable(w io.Writer, s *netlab.Status, st style) error {
 	t := &table{head: []string{"id", "fault", "on", ">hits", "until", "by"}}
 	for _, f := range s.Faults {
 		hits, until := u(f.Hits), "-"
-		on := linksWords(f.Links, s.Links)
+		on := netlab.LinkWords(f.Links, s.Links)
 		if len(f.Nodes) > 0 {
 			on = nodeNames(f.Nodes)
 		}
@@ -73,45 +70,4 @@ func faultTable(w io.Writer, s *netlab.Status, st style) error {
 		t.add(faultName(f), f.Text, on, hits, until, clean(f.Line))
 	}
 	return t.write(w, st)
-}
-
-// linksWords names directed links as the words of LINKS do, as briefly as it
-// can: all, 3 for all links of a node, 2 4 for both ways, 1 to 2.
-func linksWords(links [][2]int, all []netlab.LinkStatus) string {
-	on := make(map[[2]int]bool)
-	for _, l := range links {
-		on[l] = true
-	}
-	whole, of := len(on) > 2, make(map[int]int)
-	for _, l := range all {
-		if whole = whole && on[[2]int{l.From, l.To}]; l.From < l.To {
-			of[l.From]++
-			of[l.To]++
-		}
-	}
-	if whole {
-		return "all"
-	}
-	for id, others := range of {
-		switch {
-		case len(links) != others || others < 3:
-		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id }):
-			return fmt.Sprintf("%d to all", id)
-		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[1] != id }):
-			return fmt.Sprintf("all to %d", id)
-		}
-		if others > 1 && len(links) == 2*others && !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id && l[1] != id }) {
-			return strconv.Itoa(id)
-		}
-	}
-	var out []string
-	for _, l := range links {
-		switch back := on[[2]int{l[1], l[0]}]; {
-		case !back:
-			out = append(out, fmt.Sprintf("%d to %d", l[0], l[1]))
-		case l[0] < l[1]:
-			out = append(out, fmt.Sprintf("%d %d", l[0], l[1]))
-		}
-	}
-	return strings.Join(out, ", ")
 }

@@ -113,7 +113,7 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 		}
 		for _, f := range s.Faults {
 			if f.ID == id {
-				return "takes away " + f.Text + ": " + linksWords(f.Links, s.Links)
+				return "takes away " + f.Text + ": " + netlab.LinkWords(f.Links, s.Links)
 			}
 		}
 		return "there is no fault " + args[0]
@@ -146,7 +146,7 @@ func previewHealLinks(args []string, all bool, s *netlab.Status) string {
 	if len(gone) == 0 {
 		return "there is nothing to heal on these links"
 	}
-	return "takes away " + strings.Join(gone, ", ") + ": " + linksWords(on, s.Links)
+	return "takes away " + strings.Join(gone, ", ") + ": " + netlab.LinkWords(on, s.Links)
 }
 
 // shuts tells whether heal takes a fault away without --all.

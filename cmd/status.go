@@ -325,7 +325,7 @@ func faultLines(s *netlab.Status) []string {
 	for i, text := range order {
 		links := on[text]
 		slices.SortFunc(links, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
-		order[i] = text + ": " + linksWords(slices.Compact(links), s.Links)
+		order[i] = text + ": " + netlab.LinkWords(slices.Compact(links), s.Links)
 	}
 	return order
 }

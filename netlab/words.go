@@ -206,3 +206,45 @@ func names(ids []int) string {
 func numbers(ids []int) string {
 	return strings.Trim(fmt.Sprint(ids), "[]")
 }
+
+// LinkWords names directed links as the words of LINKS do, as briefly as it
+// can: all, 3 for all links of a node, 2 4 for both ways, 1 to 2. all are the
+// links there are.
+func LinkWords(links [][2]int, all []LinkStatus) string {
+	on := make(map[[2]int]bool)
+	for _, l := range links {
+		on[l] = true
+	}
+	whole, of := len(on) > 2, make(map[int]int)
+	for _, l := range all {
+		if whole = whole && on[[2]int{l.From, l.To}]; l.From < l.To {
+			of[l.From]++
+			of[l.To]++
+		}
+	}
+	if whole {
+		return "all"
+	}
+	for id, others := range of {
+		switch {
+		case len(links) != others || others < 3:
+		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id }):
+			return fmt.Sprintf("%d to all", id)
+		case !slices.ContainsFunc(links, func(l [2]int) bool { return l[1] != id }):
+			return fmt.Sprintf("all to %d", id)
+		}
+		if others > 1 && len(links) == 2*others && !slices.ContainsFunc(links, func(l [2]int) bool { return l[0] != id && l[1] != id }) {
+			return strconv.Itoa(id)
+		}
+	}
+	var out []string
+	for _, l := range links {
+		switch back := on[[2]int{l[1], l[0]}]; {
+		case !back:
+			out = append(out, fmt.Sprintf("%d to %d", l[0], l[1]))
+		case l[0] < l[1]:
+			out = append(out, fmt.Sprintf("%d %d", l[0], l[1]))
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -22,8 +22,16 @@ func faulty() (netlab.Update, netlab.Update) {
 		f.From, f.To, f.Sent, f.Delivered, f.FlightNS = l.From, l.To, l.Sent, l.Delivered, l.FlightNS
 		*l = f
 	}
-	for id := 1; id <= 9; id++ {
-		st.Faults = append(st.Faults, netlab.FaultStatus{ID: id})
+	st.Faults = []netlab.FaultStatus{
+		{ID: 1, Verb: "slow", Text: "slow 20ms", Links: [][2]int{{2, 1}, {3, 2}}, Hits: 14_120},
+		{ID: 2, Verb: "cut", Text: "cut --kind append --next 1", Links: [][2]int{{1, 3}}},
+		{ID: 3, Verb: "duplicate", Text: "duplicate 5%", Links: [][2]int{{1, 2}}, Hits: 7, UntilNS: now + 1_500*msNS},
+		{ID: 4, Verb: "frame hold", Text: "frame hold --kind append", Links: [][2]int{{2, 3}}, Hits: 2},
+		{ID: 6, Verb: "lose", Text: "lose 10%", Links: [][2]int{{2, 1}}, Hits: 31},
+		{ID: 7, Verb: "corrupt", Text: "corrupt 1%", Links: [][2]int{{2, 1}}},
+		{ID: 8, Verb: "reorder", Text: "reorder 50%", Links: [][2]int{{3, 1}}, Hits: 212},
+		{ID: 11, Verb: "throttle", Text: "throttle 64KiB/s", Links: [][2]int{{3, 1}}, Hits: 3},
+		{ID: 12, Verb: "disk", Text: "disk slow 20ms", Links: [][2]int{}, Nodes: []int{2}},
 	}
 	after.Frames = []netlab.Frame{
 		{ID: 1, From: 2, To: 3, Kind: "append", Term: 1, PrevIndex: 4, Entries: 1, LeftNS: now - 4000*msNS, DueNS: now - 4000*msNS, Held: true, Fault: 4},

@@ -54,12 +54,18 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 		if a.key.Help() == k.Step.Help() && !p.lab.clock.held {
 			continue // only a held lab goes on by steps
 		}
-		if a.foot == footNone || a.acts && readOnly || p.ui.view != viewHome && a.acts {
+		if a.foot == footNone || a.acts && readOnly || p.ui.view != viewHome && a.acts && !(p.ui.view == viewLinks && k.onLinks(a)) {
 			continue
 		}
 		hs = append(hs, p.hint(k, a))
 	}
 	return hs
+}
+
+// onLinks tells whether an action is about the picked link.
+func (k *keyMap) onLinks(a action) bool {
+	help := a.key.Help()
+	return help == k.Cut.Help() || help == k.Slow.Help() || help == k.Lose.Help() || help == k.Heal.Help() || help == k.Undo.Help()
 }
 
 // hint is what the footer says of an action: what its key does now.

@@ -56,7 +56,7 @@ func (s *screen) drawView(p *picture, pn pane) {
 		pick := p.pickedMessage()
 		drawMessages(p, in, scrollTo(pick, in.h), pick)
 	case viewLinks:
-		drawLinks(p, pn.frame("LINKS", p.linkWords()), true)
+		drawLinkView(p, pn.frame("LINKS", p.linkWords()))
 	case viewEvents:
 		in := pn.frame(p.eventsTitle())
 		pick, at := p.pickedEvent()

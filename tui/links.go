@@ -159,6 +159,67 @@ func drawLinks(p *picture, pn pane, cursor bool) {
 	drawLinkLegend(p, pn.rows(y, pn.h-y))
 }
 
+// drawLinkView is the matrix over the whole screen: with the picked link in
+// words, and all that is set, beside it where there is room and else below.
+func drawLinkView(p *picture, pn pane) {
+	cw := p.linkWidth(pn.w)
+	least := len(p.nodes) + 1 + p.wallLines()
+	matrixH := clamp(pn.h-6, least, p.wantLinks()+2)
+	if cw == 0 || pn.h < len(p.nodes)+1 {
+		matrixH = max(2, pn.h/2) // a list of what is set on each
+	}
+	matrix, rest := pn.rows(0, matrixH), pn.rows(matrixH, pn.h-matrixH)
+	if x := max(legendW, 8+cw*len(p.nodes)+2*p.wallLines()); cw > 0 && pn.w-x >= besideMatrix {
+		matrix, rest = pn.sub(0, 0, x, pn.h), pn.sub(x, 0, pn.w-x, pn.h)
+	}
+	drawLinks(p, matrix, true)
+	lines := p.pickedLinkLines()
+	for i, s := range lines {
+		rest.text(1, i, fit(s, rest.w-1), plain)
+	}
+	drawFaults(p, rest.rows(len(lines)+1, rest.h-len(lines)-1))
+}
+
+const (
+	// besideMatrix is how many columns the list of what is set needs beside the
+	// matrix: fewer, and it stands below.
+	besideMatrix = 56
+	legendW      = 58 // of the longest line of the legend, and a gap
+)
+
+// pickedLinkLines are what is set on the picked link, and what passed it.
+func (p *picture) pickedLinkLines() []string {
+	i, j := p.pickedLink()
+	if i < 0 {
+		return nil
+	}
+	l := p.between(i, j)
+	if i == j || l == nil {
+		return []string{"all links of " + name(p.nodes[i].ID) + "; the arrows pick one"}
+	}
+	var set []string
+	if l.Wall {
+		set = append(set, "behind the wall")
+	}
+	if l.Set != "" {
+		set = append(set, l.Set)
+	}
+	if len(set) == 0 {
+		set = append(set, "nothing is set")
+	}
+	passed := count(float64(l.Sent)) + " sent, " + count(float64(l.Delivered)) + " delivered, " + count(float64(l.Dropped)) + " dropped"
+	if l.Copies > 0 {
+		passed += ", " + count(float64(l.Copies)) + " copies"
+	}
+	if l.OnHold > 0 {
+		passed += ", " + strconv.Itoa(l.OnHold) + " held"
+	}
+	if l.FlightNS > 0 {
+		passed += "; took " + shortTime(time.Duration(l.FlightNS))
+	}
+	return []string{name(l.From) + " to " + name(l.To) + ": " + strings.Join(set, ", "), passed}
+}
+
 func drawLinkLegend(p *picture, pn pane) {
 	lines := []string{
 		"row sends to column, ms; bold set, faint measured",

@@ -24,21 +24,27 @@ func TestScreens(t *testing.T) {
 			name := sc.name + "-" + sizeName(size[0], size[1])
 			t.Run(name, func(t *testing.T) {
 				got := ansi.Strip(draw(scene(sc.make), look{w: size[0], h: size[1], ascii: true, color: ColorNone}, nil)) + "\n"
-				file := filepath.Join("testdata", name+".txt")
-				if *update {
-					if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got != string(want) {
-					t.Errorf("screen differs from %s (-update rewrites it); got:\n%s", file, got)
-				}
+				golden(t, name+".txt", got)
 			})
 		}
+	}
+}
+
+// golden compares a screen with a file under testdata, which -update rewrites.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("screen differs from %s (-update rewrites it); got:\n%s", file, got)
 	}
 }
 
