@@ -175,17 +175,33 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	}
 	ctx, cancel := l.within(ctx, timeout)
 	defer cancel()
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
 	var from *client.Client
+	to := 0    // the node that is asked, 0 when whoever leads is
 	asked := 0 // the node that is to answer, 0 when any may
 	if req.Read == wire.ReadStale || op.Node != "" {
-		var m *member
-		if m, err = l.asked(op); err != nil {
+		m, err := l.asked(op)
+		if err != nil {
 			return nil, err
 		}
+		to = m.id
 		l.mu.Lock()
 		// Whether its lease holds is its own to say, also when another leads by now.
-		addr, leads := m.status.ClientAddr, m.status.Role == RoleLeader
+		addr, leads, c := m.status.ClientAddr, m.status.Role == RoleLeader, m.proc
 		l.mu.Unlock()
+		if c != nil {
+			var watching sync.WaitGroup
+			watching.Go(func() {
+				select {
+				case <-c.gone:
+					leave(errNodeEnded)
+				case <-ctx.Done():
+				}
+			})
+			defer watching.Wait()
+			defer leave(nil)
+		}
 		if req.Read == wire.ReadLease && !leads {
 			return nil, notLeasing(op, m.id)
 		}
@@ -203,6 +219,9 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	}
 	start := l.now()
 	reply, err := from.Do(ctx, req)
+	if err != nil && context.Cause(ctx) == errNodeEnded {
+		return nil, l.endedMeanwhile(op, to, err)
+	}
 	if err != nil {
 		return nil, l.unanswered(op, timeout, err)
 	}
@@ -362,6 +381,30 @@ func (l *lab) unanswered(op *KVOp, timeout time.Duration, err error) error {
 		return e.WithHint("see why: raftlab status   repair: raftlab heal")
 	}
 	return e.WithHint("see why: raftlab status")
+}
+
+// errNodeEnded ends the wait for one node's answer: its process is gone, and the
+// next one is at another address.
+var errNodeEnded = errors.New("the node has ended")
+
+// endedMeanwhile says that the one node that was asked ended before it answered.
+func (l *lab) endedMeanwhile(op *KVOp, id int, err error) error {
+	l.mu.Lock()
+	m := l.member(id)
+	l.mu.Unlock()
+	what := "ended"
+	if m == nil || m.leaves {
+		what = "was removed"
+	}
+	key := printable(op.Key, 64)
+	text := fmt.Sprintf("%s %s: S%d %s before it answered.", op.Op, key, id, what)
+	if errors.As(err, new(*client.UnknownError)) {
+		text += " The write may still be applied."
+	}
+	if op.Op == "get" {
+		return Errorf(ExitConflict, "%s", strings.TrimSuffix(text, ".")).WithHint("raftlab get %s asks the leader", key)
+	}
+	return Errorf(ExitConflict, "%s", text).WithHint("raftlab status")
 }
 
 // revive is the command line that brings back as many nodes as a quorum lacks,

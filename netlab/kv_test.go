@@ -1,6 +1,9 @@
 package netlab
 
 import (
+	"encoding/binary"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +42,55 @@ func TestClientOperationsThatCannotBe(t *testing.T) {
 				t.Errorf("hint %q, want it to say %q", e.Hint, c.hint)
 			}
 		})
+	}
+}
+
+// Whoever waits for one node's answer is told when that node ends, and does not
+// wait until the time is up.
+func TestNodeThatEndsAnswersNoMore(t *testing.T) {
+	for _, c := range []struct {
+		op      KVOp
+		removed bool
+		message string
+	}{
+		{KVOp{Op: "get"}, false, "get x: S1 ended before it answered"},
+		{KVOp{Op: "get", Read: ReadIndex}, true, "get x: S1 was removed before it answered"},
+		{KVOp{Op: "put"}, false, "put x: S1 ended before it answered. The write may still be applied."},
+	} {
+		l := fakeLab(t, 3)
+		silent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		c.op.Key, c.op.Node, c.op.Timeout = "x", "1", time.Hour
+		node := &child{gone: make(chan struct{})}
+		l.mu.Lock()
+		m := l.member(1)
+		m.proc, m.leaves, m.status.ClientAddr = node, c.removed, silent.Addr().String()
+		l.mu.Unlock()
+		answer := make(chan error, 1)
+		go func() {
+			_, err := l.kv(t.Context(), &c.op)
+			answer <- err
+		}()
+		conn, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A hello and the request.
+		for range 2 {
+			var size [4]byte
+			if _, err := io.ReadFull(conn, size[:]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, conn, int64(binary.BigEndian.Uint32(size[:]))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(node.gone)
+		checkMessage(t, <-answer, ExitConflict, c.message)
+		conn.Close()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -56,12 +57,13 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 		if err != nil {
 			return nil, err
 		}
+		with := l.withWhat(m)
 		if killed {
-			did.add(m.id, "killed and restarted with its data", old)
-			res.Event = l.processEvent(m, op, fmt.Sprintf("killed (pid %d) and restarted with its data", old))
+			did.add(m.id, "killed and restarted "+with, old)
+			res.Event = l.processEvent(m, op, fmt.Sprintf("killed (pid %d) and restarted %s", old, with))
 		} else {
-			did.add(m.id, "restarted with its data", 0)
-			res.Event = l.processEvent(m, op, "restarted with its data")
+			did.add(m.id, "restarted "+with, 0)
+			res.Event = l.processEvent(m, op, "restarted "+with)
 		}
 		if err := l.startMember(m); err != nil {
 			return nil, err
@@ -75,6 +77,14 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 	did.tell(res)
 	l.forgotNotes(members, res)
 	return res, nil
+}
+
+// withWhat says what a node is started with.
+func (l *lab) withWhat(m *member) string {
+	if _, err := os.Stat(l.dir.nodeData(m.id)); errors.Is(err, fs.ErrNotExist) {
+		return "with nothing: its data is gone"
+	}
+	return "with its data"
 }
 
 // pause stops nodes where they are (SIGSTOP).

@@ -221,9 +221,9 @@ func (r *rollout) again(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
-	text := "restarted with its data"
+	text := "restarted " + l.withWhat(m)
 	if ran {
-		text = fmt.Sprintf("stopped with SIGTERM (pid %d) and restarted with its data", pid)
+		text = fmt.Sprintf("stopped with SIGTERM (pid %d) and %s", pid, text)
 	}
 	l.processEvent(m, r.op, text)
 	if err := l.startMember(m); err != nil {

@@ -51,7 +51,10 @@ func TestBrokenDisksUnderLoad(t *testing.T) {
 		ends(n, mode.exit)
 		if mode.disk == DiskFull {
 			_, err := s.Do(t.Context(), Op{Verb: "restart", Nodes: []string{n}})
-			checkMessage(t, err, ExitFailed, "S"+n+" ended as soon as it was started: the disk is full: ")
+			e := checkMessage(t, err, ExitFailed, "S"+n+" ended as soon as it was started: the disk is full: ")
+			if strings.Contains(e.Hint, "wipe") || !strings.Contains(e.Hint, "raftlab disk "+n+" ok") {
+				t.Errorf("the hint is %q", e.Hint)
+			}
 		} else if d := s.see(t).node(number(t, n)).Disk; d != nil {
 			t.Errorf("a sync that failed is to fail again: %+v", d)
 		}
@@ -87,7 +90,10 @@ func TestBrokenDisksUnderLoad(t *testing.T) {
 		t.Errorf("flip says %+v", res)
 	}
 	_, err := s.Do(t.Context(), Op{Verb: "restart", Nodes: []string{n}})
-	checkMessage(t, err, ExitFailed, "S"+n+" ended as soon as it was started: open the log of S"+n)
+	e := checkMessage(t, err, ExitFailed, "S"+n+" ended as soon as it was started: open the log of S"+n)
+	if !strings.Contains(e.Hint, "raftlab wipe "+n) {
+		t.Errorf("the hint is %q", e.Hint)
+	}
 	ends(n, "00000001.wal at offset ")
 	s.does(t, Op{Verb: "wipe", Nodes: []string{n}})
 	back(n)

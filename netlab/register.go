@@ -431,7 +431,7 @@ func (l *lab) report(c *control, r *wire.Report) {
 	}
 	m.status.SeenNS = int64(l.clock.Now())
 	if r.Fatal != "" {
-		m.fatal = printable(r.Fatal, 512)
+		m.fatal, m.lasting = printable(r.Fatal, 512), r.Lasting
 	}
 	l.touch(m)
 	l.checkBreaks()

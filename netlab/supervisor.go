@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/node"
+	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -24,6 +25,7 @@ type member struct {
 	proc     *child
 	asked    bool          // the end of proc was asked for
 	fatal    string        // why the node says it stops
+	lasting  bool          // and would again, however often it is started
 	expected bool          // proc was or is being started and has not registered yet
 	conn     *control      // nil until it has registered
 	up       bool          // it has reported its state: it registered and its log is sound
@@ -108,7 +110,7 @@ func (l *lab) startMember(m *member) error {
 
 	c := &child{proc: cmd.Process, pid: cmd.Process.Pid, gone: make(chan struct{})}
 	l.mu.Lock()
-	m.proc, m.asked, m.fatal, m.begun = c, false, "", l.clock.Now()
+	m.proc, m.asked, m.fatal, m.lasting, m.begun = c, false, "", false, l.clock.Now()
 	m.stayDead() // it does not
 	s := &m.status
 	s.State, s.Pid, s.Exit, s.Forgot, s.StateNS = StateUp, c.pid, "", "", int64(l.clock.Now())
@@ -207,8 +209,14 @@ func (l *lab) awaitJoin(ctx context.Context, m *member) error {
 func (l *lab) diedAtOnce(m *member) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Errorf(ExitFailed, "S%d ended as soon as it was started: %s", m.id, m.status.Exit).
-		WithHint("what it said: %s; \"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty", l.dir.nodeLog(m.id), m.id, m.id)
+	e := Errorf(ExitFailed, "S%d ended as soon as it was started: %s", m.id, m.status.Exit)
+	switch {
+	case m.disk.Fault != wire.DiskOK:
+		return e.WithHint("its disk is so: %s. \"raftlab disk %d ok\", then \"raftlab restart %d\"", diskText(m.disk.Disk), m.id, m.id)
+	case m.lasting:
+		return e.WithHint("what it said: %s; \"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty", l.dir.nodeLog(m.id), m.id, m.id)
+	}
+	return e.WithHint("what it said: %s", l.dir.nodeLog(m.id))
 }
 
 // killMember ends a node's process with SIGKILL and reaps it; false when it

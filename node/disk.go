@@ -207,7 +207,7 @@ func (f *diskFile) WriteAt(b []byte, off int64) (int, error) {
 	switch {
 	case d.fault.Fault == wire.DiskFull:
 		d.mu.Unlock()
-		return 0, &fs.PathError{Op: "write", Path: f.path, Err: syscall.ENOSPC}
+		return 0, &fs.PathError{Op: "write", Path: f.path, Err: injectedError{syscall.ENOSPC}}
 	case d.fault.Fault == wire.DiskOK || !f.log:
 		d.mu.Unlock()
 		return f.File.WriteAt(b, off)
@@ -237,7 +237,7 @@ func (f *diskFile) Sync() error {
 		switch {
 		case d.fault.Fault == wire.DiskFail && f.log:
 			d.cache.drop(f.path)
-			return &fs.PathError{Op: "sync", Path: f.path, Err: syscall.EIO}
+			return &fs.PathError{Op: "sync", Path: f.path, Err: injectedError{syscall.EIO}}
 		case d.fault.Fault == wire.DiskLie && f.log && !d.over:
 			return nil
 		case d.fault.Fault == wire.DiskSlow && waits:

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -46,6 +47,8 @@ func (e *DiskError) Error() string {
 	var file *fs.PathError
 	switch {
 	case !errors.As(e.Err, &file):
+	case errors.Is(e.Err, syscall.ENOSPC) && errors.As(e.Err, new(injectedError)):
+		return fmt.Sprintf("the disk is full: %v; nothing acknowledged is lost", file)
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("the disk is full: %v; free some space, then restart %v: nothing acknowledged is lost", file, e.Node)
 	default:
@@ -55,3 +58,13 @@ func (e *DiskError) Error() string {
 }
 
 func (e *DiskError) Unwrap() error { return e.Err }
+
+// injectedError is what a disk answers because the lab has made it so.
+type injectedError struct{ syscall.Errno }
+
+func (e injectedError) Error() string { return e.Errno.Error() + " (injected)" }
+func (e injectedError) Unwrap() error { return e.Errno }
+
+// lasting tells whether a node that ended by err ends by it again however often
+// it is started: its log or snapshot is damaged.
+func lasting(err error) bool { return errors.As(err, new(*wal.DamageError)) }

@@ -18,6 +18,7 @@ func TestDiskErrorsSayWhatToDoAndNameTheFileOnce(t *testing.T) {
 		want string
 	}{
 		{"a full disk", wrapped(syscall.ENOSPC), "the disk is full: write /d/1.wal: no space left on device; free some space, then restart S1: nothing acknowledged is lost"},
+		{"a disk made full", wrapped(injectedError{syscall.ENOSPC}), "the disk is full: write /d/1.wal: no space left on device (injected); nothing acknowledged is lost"},
 		{"a sick disk", wrapped(syscall.EIO), "write the log of S1: write /d/1.wal: input/output error"},
 		{"anything else", errors.New("odd"), "write the log of S1 in /d: odd"},
 	} {

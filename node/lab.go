@@ -97,7 +97,7 @@ func (l *labConn) refuse(reason error) error {
 		return l.error("tell", err)
 	}
 	l.reports++
-	if err := l.send(wire.KindReport, l.reports, wire.Report{Fatal: reason.Error()}); err != nil {
+	if err := l.send(wire.KindReport, l.reports, *farewellOf(reason)); err != nil {
 		return err
 	}
 	return l.hangUp()
@@ -216,7 +216,7 @@ func (l *labConn) tellNow(t *telemetry) {
 	}
 	buf, err := l.encode(t)
 	if err != nil {
-		t.end(err.Error())
+		t.end(err)
 		return
 	}
 	if n := l.direct.write(l.raw, buf); n < len(buf) {

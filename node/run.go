@@ -161,7 +161,7 @@ func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener, book
 	err := r.run(ctx)
 	r.disk.release() // what runs beside may wait for it
 	if err != nil {
-		r.telemetry.end(err.Error())
+		r.telemetry.end(err)
 	} else if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		err = cause
 	}

@@ -24,7 +24,7 @@ type telemetry struct {
 	state    *wire.State
 	dropped  uint64 // states that newer ones replaced
 	outcomes []outcome
-	fatal    string
+	fatal    error
 }
 
 // openFacts are the facts that a following one may join: 1 + their positions, 0
@@ -151,11 +151,16 @@ func (t *telemetry) answer(o outcome) {
 }
 
 // end makes reason the last thing the lab is told.
-func (t *telemetry) end(reason string) {
+func (t *telemetry) end(reason error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.fatal = reason
 	t.poke()
+}
+
+// farewellOf is the last report of a node that stops for a reason.
+func farewellOf(reason error) *wire.Report {
+	return &wire.Report{Fatal: reason.Error(), Lasting: lasting(reason)}
 }
 
 // take returns the next thing to tell, which is a report as long as there is
@@ -178,9 +183,9 @@ func (t *telemetry) take() (r *wire.Report, o *outcome) {
 	case len(t.outcomes) > 0:
 		o = &t.outcomes[0]
 		t.outcomes = t.outcomes[1:]
-	case t.fatal != "":
-		r = &wire.Report{Fatal: t.fatal}
-		t.fatal = ""
+	case t.fatal != nil:
+		r = farewellOf(t.fatal)
+		t.fatal = nil
 	}
 	return r, o
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -169,14 +170,14 @@ func TestOutcomesFollowTheFactsTheyCaused(t *testing.T) {
 	tel := newTelemetry()
 	tel.answer(outcome{id: 7})
 	tel.note([]raft.Event{{Kind: raft.EventTimeout}})
-	tel.end("disk")
+	tel.end(&DiskError{Op: "open", Err: &wal.DamageError{File: "f"}})
 	if r, o := tel.take(); r == nil || len(r.Facts) != 1 || o != nil {
 		t.Fatalf("first %+v, %+v, want the fact", r, o)
 	}
 	if r, o := tel.take(); r != nil || o == nil || o.id != 7 {
 		t.Fatalf("then %+v, %+v, want the outcome", r, o)
 	}
-	if r, o := tel.take(); r == nil || r.Fatal != "disk" || o != nil {
+	if r, o := tel.take(); r == nil || !strings.Contains(r.Fatal, "log is damaged: f") || !r.Lasting || o != nil {
 		t.Fatalf("then %+v, %+v, want the last word", r, o)
 	}
 	if r, o := tel.take(); r != nil || o != nil {

@@ -273,6 +273,8 @@ type Report struct {
 	Damaged []Damaged `msgpack:"damaged,omitempty"`
 	// Fatal says why the node stops itself: a disk that fails, a damaged log.
 	Fatal string `msgpack:"fatal"`
+	// Lasting tells that it would stop for that again however often it is started.
+	Lasting bool `msgpack:"lasting,omitempty"`
 }
 
 // Damaged are Raft frames of one sender that a node refused because their
