@@ -150,7 +150,7 @@ func (a *api) routes() http.Handler {
 	handle("GET", "/v1/faults", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.faultPage()) })
 	handle("GET", "/v1/frames", answer(func(q *query) (any, error) {
 		want := FrameQuery{
-			From: q.list("from"), To: q.list("to"), Kinds: q.list("kind"), Held: q.text("held") == "1",
+			From: q.list("from"), To: q.list("to"), Kinds: q.list("kind"), Held: q.flag("held"),
 			Follow: q.text("after") != "", After: q.number("after"), Limit: int(min(q.number("limit"), framesKept)),
 		}
 		if q.err != nil {
@@ -262,7 +262,7 @@ func (l *lab) eventPage(after uint64, since int64, limit uint64) eventPage {
 // stream writes updates as lines of JSON.
 func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 	q := &query{r: r}
-	frames, every := q.text("frames") == "1", q.number("every_ms")
+	frames, every := q.flag("frames"), q.number("every_ms")
 	if q.err != nil {
 		writeError(w, q.err)
 		return
@@ -295,6 +295,19 @@ func (q *query) text(name string) string { return q.r.URL.Query().Get(name) }
 
 // list are all values of a parameter that may be given more than once.
 func (q *query) list(name string) []string { return q.r.URL.Query()[name] }
+
+// flag is a parameter that is 1 or true, 0 or false; false when it is left out.
+func (q *query) flag(name string) bool {
+	text := q.text(name)
+	if text == "" {
+		return false
+	}
+	on, err := strconv.ParseBool(text)
+	if err != nil && q.err == nil {
+		q.err = Errorf(ExitUsage, "%s is %s, 1 or 0 is wanted", name, quote(text))
+	}
+	return on
+}
 
 func (q *query) number(name string) uint64 {
 	text := q.text(name)

@@ -208,6 +208,7 @@ func TestHostileRequests(t *testing.T) {
 		{"two requests in one", "POST", "/v1/op", `{"verb":"hold"}{"verb":"release"}`, l.api.access.Token, 400, ExitUsage, "more follows it"},
 		{"an endless body", "POST", "/v1/kv", `{"key":"` + strings.Repeat("x", bodyMax) + `"}`, l.api.access.Token, 400, ExitUsage, "the request is too large: /v1/kv takes 8388608 bytes at most"},
 		{"no such kind", "GET", "/v1/frames?kind=apend", "", l.api.access.Token, 400, ExitUsage, `no frame is of kind "apend"`},
+		{"neither yes nor no", "GET", "/v1/frames?held=maybe", "", l.api.access.Token, 400, ExitUsage, `held is "maybe", 1 or 0 is wanted`},
 		{"no such sender", "GET", "/v1/frames?from=9", "", l.api.access.Token, 400, ExitUsage, "node 9 is not in this lab"},
 		{"no place", "GET", "/v1/frames?after=-1", "", l.api.access.Token, 400, ExitUsage, `after is "-1", a number from 0 on is wanted`},
 		{"a kind that there is not, of a fault", "POST", "/v1/op", `{"verb":"cut","links":["1"],"match":{"kinds":["x"]}}`, l.api.access.Token, 400, ExitUsage, `no frame is of kind "x"`},
