@@ -50,9 +50,16 @@ func (l *lab) stand(ctx context.Context) (late int) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at > l.clock.Now() && l.clock.Advance(at) {
-		l.tellClock(l.clock.Setting())
-		l.touchLab()
+	if !l.clock.Advance(at) {
+		return 0
+	}
+	l.tellClock(l.clock.Setting())
+	l.touchLab()
+	for id := range all { // what is known of them is of this time, and stays so
+		if m := l.member(id); m != nil {
+			m.status.SeenNS = int64(at)
+			l.touch(m)
+		}
 	}
 	return 0
 }

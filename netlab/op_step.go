@@ -32,6 +32,9 @@ const (
 	// to the network. It is lost when a connection broke under it.
 	wirePatience = time.Second
 	wireLook     = 50 * time.Microsecond
+	// requestShown is how many bytes of a client's request are told of: values may
+	// be long.
+	requestShown = 48
 )
 
 // stepping is one step at a time.
@@ -196,6 +199,9 @@ func (l *lab) stepOnce(ctx context.Context, line string) (*Step, uint64, error) 
 	l.lookAtBreaks()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// What faults have done to what was sent belongs to this step, not to the next.
+	l.endFaults()
+	l.tellHeld()
 	step.Events, _ = l.events.after(event, eventsLimit)
 	if step.Events == nil {
 		step.Events = []Event{}
@@ -406,6 +412,10 @@ func (l *lab) first(all map[int]*wire.Waiting) (*coming, error) {
 		}
 	}
 	if len(list) == 0 {
+		if n := l.network.onHold(); n > 0 {
+			return nil, Errorf(ExitConflict, "nothing is to come: no node has a timer that runs, and of messages there are only %s", heldFrames(n)).
+				WithHint("raftlab frames --held lists them, raftlab frame all release lets them go")
+		}
 		return nil, Errorf(ExitConflict, "nothing is to come: no message is under way, and no node has a timer that runs").
 			WithHint("raftlab status   nodes that are dead or paused: raftlab restart dead, raftlab resume all")
 	}
@@ -425,6 +435,7 @@ func (l *lab) advance(at raft.Time) bool {
 	if at > before {
 		l.tellClock(l.clock.Setting())
 		l.touchLab()
+		l.endFaults()
 	}
 	return true
 }
@@ -454,7 +465,7 @@ func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint
 		order.Take = wire.TakeTimer
 	case comingRequest:
 		step.Kind = StepRequest
-		step.Text = fmt.Sprintf("a client's %s reaches S%d", printable(c.wait.Request, 128), c.node)
+		step.Text = fmt.Sprintf("a client's %s reaches S%d", printable(c.wait.Request, requestShown), c.node)
 		order.Take = wire.TakeRequest
 	case comingFrame:
 		done, err := l.wires().Deliver(ctx, c.frame.ID)
@@ -471,7 +482,7 @@ func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint
 		}
 	}
 	l.mu.Lock()
-	event := l.event(Event{Kind: EventClock, Text: "step: " + step.Text, Line: line, Minor: true})
+	event := l.event(Event{Kind: EventClock, Text: "step: " + step.Text, Line: line, Minor: line == ""})
 	m := l.member(c.node)
 	l.mu.Unlock()
 	l.steps.fruitless = false
@@ -586,7 +597,7 @@ func timerText(id int, t raft.Timer) string {
 	case raft.TimerRetry:
 		return fmt.Sprintf("S%d asks those again who have not answered", id)
 	case raft.TimerTell:
-		return fmt.Sprintf("S%d is to tell what is committed", id)
+		return fmt.Sprintf("S%d tells those who have not heard what is committed", id)
 	case raft.TimerQuorum:
 		return fmt.Sprintf("S%d looks whether a majority still answers", id)
 	case raft.TimerRead:
