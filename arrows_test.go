@@ -89,6 +89,13 @@ func layer(pkg string) int {
 	return len(layers)
 }
 
+// isModule reports whether dir is the root of a module of its own, which is
+// another house.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}
+
 // eachImport visits every import of every file that is not a test.
 func eachImport(t *testing.T, visit func(file, pkg, imported string)) {
 	t.Helper()
@@ -97,7 +104,7 @@ func eachImport(t *testing.T, visit func(file, pkg, imported string)) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path)) {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/raftlab/raftlab/raft"
 	etcd "go.etcd.io/raft/v3"
@@ -45,16 +46,16 @@ func benchPropose(b *testing.B, t trio, batch int) {
 }
 
 type etcdTrio struct {
-	nodes [3]*node
+	nodes [3]*etcdNode
 	inbox []raftpb.Message
 }
 
 func newEtcdTrio(b *testing.B) *etcdTrio {
-	c, err := newCluster(3, timings[0], 0, 1)
+	c, err := newEtcdLoop(3, timing{10 * time.Millisecond, 5, 15}, 0, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := &etcdTrio{nodes: [3]*node(c.nodes)}
+	t := &etcdTrio{nodes: [3]*etcdNode(c.nodes)}
 	if err := t.nodes[0].raw.Campaign(); err != nil {
 		b.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func newRaftlabTrio(b *testing.B) *raftlabTrio {
 	for i := range t.nodes {
 		n, err := raft.New(raft.Config{
 			ID: raft.NodeID(i + 1), Members: raft.Configuration{Voters: []raft.NodeID{1, 2, 3}},
-			Heartbeat: 50e6, ElectionMin: 150e6, ElectionMax: 300e6,
+			Heartbeat: heartbeat, ElectionMin: electionMin, ElectionMax: electionMax,
 			PreVote: true, CheckQuorum: true, IgnoreVotes: true, Transfer: true, MaxCachedBytes: 1 << 20,
 		}, forgotten{}, raft.Restored{}, 0)
 		if err != nil {
@@ -146,18 +147,6 @@ func newRaftlabTrio(b *testing.B) *raftlabTrio {
 		b.Fatal("no leader")
 	}
 	return t
-}
-
-// forgotten is the log behind what a node keeps in memory. Nobody is slow here,
-// so nobody asks for it.
-type forgotten struct{}
-
-func (forgotten) Entries(lo, hi raft.Index, _ int) ([]raft.Entry, error) {
-	return nil, fmt.Errorf("entries %d to %d asked back", lo, hi-1)
-}
-
-func (forgotten) SnapshotChunk(raft.Index, int64, int) ([]byte, bool, error) {
-	return nil, false, raft.ErrNoSnapshot
 }
 
 func (t *raftlabTrio) propose(b *testing.B, values [][]byte) {

@@ -6,92 +6,102 @@ import (
 	"time"
 )
 
-func elected(t *testing.T, n int, tm timing, rate float64, seed uint64) *cluster {
+func elected(t *testing.T, s *subject, n int, rate float64, seed uint64) loop {
 	t.Helper()
-	c, err := newCluster(n, tm, rate, seed)
+	l, err := s.open(n, rate, seed)
 	if err == nil {
-		err = c.elect()
+		err = elect(l, n)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return l
 }
 
-func (c *cluster) leaderID() uint64 { return c.leader.raw.BasicStatus().ID }
+func runFor(t *testing.T, l loop, d time.Duration) {
+	t.Helper()
+	if err := l.run(l.now() + d); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // With one seed everything happens again at the same moment; with others,
 // others are elected at other times.
 func TestTheSameSeedIsTheSameRun(t *testing.T) {
-	type outcome struct {
-		at     time.Duration
-		leader uint64
-		counts counts
-	}
-	play := func(seed uint64) outcome {
-		c := elected(t, 5, timings[0], 100, seed)
-		at := c.now
-		if err := c.run(c.now + 3*time.Second); err != nil {
-			t.Fatal(err)
+	for _, s := range subjects {
+		type outcome struct {
+			at     time.Duration
+			counts counts
 		}
-		return outcome{at, c.leaderID(), c.counts}
-	}
-	seen := make(map[outcome]bool)
-	for seed := range uint64(10) {
-		first, again := play(seed), play(seed)
-		if first != again {
-			t.Errorf("seed %d: %+v, then %+v", seed, first, again)
+		play := func(seed uint64) outcome {
+			l := elected(t, s, 5, 100, seed)
+			at := l.now()
+			runFor(t, l, 3*time.Second)
+			return outcome{at, l.counts()}
 		}
-		seen[first] = true
-	}
-	if len(seen) < 5 {
-		t.Errorf("10 seeds made %d different runs", len(seen))
+		seen := make(map[outcome]bool)
+		for seed := range uint64(20) {
+			first, again := play(seed), play(seed)
+			if first != again {
+				t.Errorf("%s, seed %d: %+v, then %+v", s.name, seed, first, again)
+			}
+			seen[first] = true
+		}
+		if len(seen) < 3 {
+			t.Errorf("%s: 20 seeds made %d different runs", s.name, len(seen))
+		}
 	}
 }
 
 // An idle leader sends every follower a heartbeat as often as said, each is
 // answered, and nobody else stands for election.
 func TestAnIdleClusterHeartbeats(t *testing.T) {
-	for _, tm := range timings {
+	for _, s := range subjects {
 		for _, n := range []int{1, 3, 5, 51} {
-			c := elected(t, n, tm, 0, 1)
-			lo, hi := tm.elections()
-			if c.now < lo || c.now > 2*hi {
-				t.Errorf("%s, %d nodes: elected after %v, timeouts are %v-%v", tm.Name, n, c.now, lo, hi)
+			l := elected(t, s, n, 0, 1)
+			if at := l.now(); at < s.elections[0] || at > 2*s.elections[1] {
+				t.Errorf("%s, %d nodes: elected after %v, timeouts are %v", s.name, n, at, s.elections)
 			}
-			before := c.counts
-			if err := c.run(c.now + 10*time.Second); err != nil {
-				t.Fatal(err)
-			}
-			beats := uint64(10 * time.Second / tm.heartbeat())
+			before := l.counts()
+			runFor(t, l, 10*time.Second)
+			beats := uint64(10 * time.Second / s.heartbeat)
 			each := 2 * uint64(n-1)
-			if got := c.counts.Messages - before.Messages; got < (beats-1)*each || got > (beats+1)*each {
-				t.Errorf("%s, %d nodes: %d messages, want %d", tm.Name, n, got, beats*each)
+			if got := l.counts().minus(before).Messages; got < (beats-1)*each || got > (beats+1)*each {
+				t.Errorf("%s, %d nodes: %d messages, want %d", s.name, n, got, beats*each)
 			}
-			if c.counts.Elections != 1 || c.counts.Applied != uint64(n) {
-				t.Errorf("%s, %d nodes: %+v", tm.Name, n, c.counts)
+			if c := l.counts(); c.Elections != 1 || c.Applied != uint64(n) {
+				t.Errorf("%s, %d nodes: %+v", s.name, n, c)
 			}
 		}
 	}
 }
 
-// All nodes apply all proposals, and their storage stays small.
+// All nodes apply all proposals.
 func TestAllProposalsAreApplied(t *testing.T) {
-	c := elected(t, 3, timings[1], 10_000, 1)
-	if err := c.run(c.now + 2*time.Second); err != nil {
-		t.Fatal(err)
+	for _, s := range subjects {
+		l := elected(t, s, 3, 10_000, 1)
+		runFor(t, l, 2*time.Second)
+		if got := l.counts().Proposals; got != 20_000 {
+			t.Errorf("%s: %d proposals in 2 s at 10000 a second", s.name, got)
+		}
+		switch l := l.(type) {
+		case *etcdLoop:
+			l.proposeAt = never
+		case *raftlabLoop:
+			l.proposeAt = never
+		}
+		runFor(t, l, time.Second)
+		if got, want := l.counts().Applied, 3*(1+l.counts().Proposals); got != want {
+			t.Errorf("%s: %d entries applied, want %d", s.name, got, want)
+		}
 	}
-	if got := c.counts.Proposals; got != 20_000 {
-		t.Errorf("%d proposals in 2 s at 10000 a second", got)
-	}
-	c.proposeAt = never
-	if err := c.run(c.now + time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := c.counts.Applied, 3*(1+c.counts.Proposals); got != want {
-		t.Errorf("%d entries applied, want %d", got, want)
-	}
-	for i, n := range c.nodes {
+}
+
+// However long a loop runs, its storage stays small.
+func TestStorageIsCompacted(t *testing.T) {
+	l := elected(t, subjects[1], 3, 10_000, 1)
+	runFor(t, l, 2*time.Second)
+	for i, n := range l.(*etcdLoop).nodes {
 		first, err := n.storage.FirstIndex()
 		if err != nil {
 			t.Fatal(err)
@@ -105,11 +115,11 @@ func TestAllProposalsAreApplied(t *testing.T) {
 // The queue gives back what went in, in that order, however it wraps around.
 func TestQueue(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	var q queue
+	var q queue[time.Duration]
 	in, out := time.Duration(0), time.Duration(0)
 	for range 10_000 {
 		for range r.IntN(20) {
-			q.add(letter{at: in})
+			q.add(in, in)
 			in++
 		}
 		for range r.IntN(20) {
@@ -117,8 +127,8 @@ func TestQueue(t *testing.T) {
 				break
 			}
 			head := q.first().at
-			if l := q.take(); l.at != out || head != out {
-				t.Fatalf("took %d, looked at %d, want %d", l.at, head, out)
+			if m := q.take(); m != out || head != out {
+				t.Fatalf("took %d, looked at %d, want %d", m, head, out)
 			}
 			out++
 		}

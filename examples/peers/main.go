@@ -1,6 +1,7 @@
-// Command peers measures a bare loop over go.etcd.io/raft in virtual time, as a
-// figure to hold raftlab's own simulation against: the same timeouts and the same
-// network, but no disks, no faults and no checks. See README.md.
+// Command peers measures bare loops over go.etcd.io/raft and over raftlab's own
+// core in virtual time, as figures to hold raftlab's simulation against: the same
+// timeouts and the same network, but no disks, no faults and no checks. See
+// README.md.
 package main
 
 import (
@@ -99,10 +100,10 @@ func (p *plan) fill(sizes string, surplus []string) error {
 
 // figure is what one cluster does, measured several times.
 type figure struct {
-	timing timing
-	nodes  int
-	rate   float64 // 0: idle
-	turns  []turn  // by virtual/real, ascending
+	subject *subject
+	nodes   int
+	rate    float64 // 0: idle
+	turns   []turn  // by virtual/real, ascending
 }
 
 // turn is one measurement.
@@ -115,21 +116,21 @@ func (t turn) ratio() float64           { return t.virtual.Seconds() / t.real.Se
 func (t turn) messagesPerSec() float64  { return float64(t.Messages) / t.real.Seconds() }
 func (t turn) messagesPerVirt() float64 { return float64(t.Messages) / t.virtual.Seconds() }
 func (t turn) eventsPerSec() float64 {
-	return float64(t.Ticks+t.Messages+t.Proposals) / t.real.Seconds()
+	return float64(t.events()) / t.real.Seconds()
 }
 func (f *figure) median() turn          { return f.turns[len(f.turns)/2] }
 func (f *figure) spread() (lo, hi turn) { return f.turns[0], f.turns[len(f.turns)-1] }
-func (f *figure) same(g *figure) bool   { return f.timing == g.timing && f.rate == g.rate }
+func (f *figure) same(g *figure) bool   { return f.subject == g.subject && f.rate == g.rate }
 
 // measure takes all figures by turns, so that a busy moment of the machine hits
 // all alike.
 func (p *plan) measure(ctx context.Context) ([]*figure, error) {
 	var figures []*figure
-	for _, t := range timings {
+	for _, s := range subjects {
 		for _, n := range p.sizes {
-			figures = append(figures, &figure{timing: t, nodes: n})
+			figures = append(figures, &figure{subject: s, nodes: n})
 			if p.rate > 0 {
-				figures = append(figures, &figure{timing: t, nodes: n, rate: p.rate})
+				figures = append(figures, &figure{subject: s, nodes: n, rate: p.rate})
 			}
 		}
 	}
@@ -150,9 +151,9 @@ func (p *plan) measure(ctx context.Context) ([]*figure, error) {
 
 // measure runs a new cluster for so long in real time, from its first leader on.
 func (f *figure) measure(ctx context.Context, length time.Duration, seed uint64) (turn, error) {
-	c, err := newCluster(f.nodes, f.timing, f.rate, seed)
+	l, err := f.subject.open(f.nodes, f.rate, seed)
 	if err == nil {
-		err = c.elect()
+		err = elect(l, f.nodes)
 	}
 	if err != nil {
 		return turn{}, err
@@ -162,7 +163,7 @@ func (f *figure) measure(ctx context.Context, length time.Duration, seed uint64)
 	if f.rate > 0 {
 		slice = 10 * time.Millisecond
 	}
-	before, from := c.counts, c.now
+	before, from := l.counts(), l.now()
 	runtime.GC()
 	begin := time.Now()
 	var real time.Duration
@@ -170,38 +171,33 @@ func (f *figure) measure(ctx context.Context, length time.Duration, seed uint64)
 		if err := context.Cause(ctx); err != nil {
 			return turn{}, err
 		}
-		if err := c.run(c.now + slice); err != nil {
+		if err := l.run(l.now() + slice); err != nil {
 			return turn{}, err
 		}
 		real = time.Since(begin)
 	}
-	if c.counts.Elections != before.Elections {
-		return turn{}, fmt.Errorf("%d leaders in a network without faults", c.counts.Elections)
+	did := l.counts().minus(before)
+	if did.Elections > 0 {
+		return turn{}, fmt.Errorf("%d more leaders were elected in a network without faults", did.Elections)
 	}
-	did := c.counts
-	did.Ticks -= before.Ticks
-	did.Messages -= before.Messages
-	did.Proposals -= before.Proposals
-	did.Applied -= before.Applied
-	return turn{c.now - from, real, did}, nil
+	return turn{l.now() - from, real, did}, nil
 }
 
 // growth is how many times the real time of a virtual second f's cluster takes
-// of what the first of figures with the same timing and load takes.
+// of what the first of figures of the same subject and load takes.
 func growth(figures []*figure, f *figure) float64 {
 	first := figures[slices.IndexFunc(figures, f.same)]
 	return first.median().ratio() / f.median().ratio()
 }
 
 func (p *plan) table(w io.Writer, figures []*figure) error {
-	for _, t := range timings {
-		lo, hi := t.elections()
-		fmt.Fprintf(w, "%s: a tick of %v, heartbeats every %v, election timeouts of %v-%v\n\n", t.Name, t.Tick, t.heartbeat(), lo, hi)
+	for _, s := range subjects {
+		fmt.Fprintf(w, "%v\n\n", s)
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(tw, "nodes\tproposals/s\tvirtual/real\tlowest\thighest\tgrowth\tmessages/s\tevents/s\tmessages/virtual s\t")
 		for _, loaded := range []bool{false, true} {
 			for _, f := range figures {
-				if f.timing != t || f.rate > 0 != loaded {
+				if f.subject != s || f.rate > 0 != loaded {
 					continue
 				}
 				m := f.median()
@@ -234,7 +230,7 @@ type reportJSON struct {
 
 // figureJSON is the median turn, and the lowest and highest virtual/real.
 type figureJSON struct {
-	Timing        string  `json:"timing"`
+	Subject       string  `json:"subject"`
 	TickMS        float64 `json:"tick_ms"`
 	HeartbeatMS   float64 `json:"heartbeat_ms"`
 	ElectionMinMS float64 `json:"election_min_ms"`
@@ -259,9 +255,9 @@ func (p *plan) report(figures []*figure) reportJSON {
 	for _, f := range figures {
 		m := f.median()
 		lo, hi := f.spread()
-		min, max := f.timing.elections()
 		out.Figures = append(out.Figures, figureJSON{
-			Timing: f.timing.Name, TickMS: ms(f.timing.Tick), HeartbeatMS: ms(f.timing.heartbeat()), ElectionMinMS: ms(min), ElectionMaxMS: ms(max),
+			Subject: f.subject.name, TickMS: ms(f.subject.tick), HeartbeatMS: ms(f.subject.heartbeat),
+			ElectionMinMS: ms(f.subject.elections[0]), ElectionMaxMS: ms(f.subject.elections[1]),
 			Nodes: f.nodes, Rate: f.rate, Ratio: m.ratio(), Lowest: lo.ratio(), Highest: hi.ratio(), Growth: growth(figures, f),
 			Messages: m.messagesPerSec(), Events: m.eventsPerSec(), MessagesVirt: m.messagesPerVirt(),
 		})

@@ -24,7 +24,7 @@ func TestRunPrintsJSON(t *testing.T) {
 	if got.Schema != "raftlab.bench/1" || got.Bench != "peers" || got.Turns != 3 || got.FlightUS != 100 || got.Seed != 1 {
 		t.Errorf("it is %+v", got)
 	}
-	if len(got.Figures) != len(timings)*2*2 {
+	if len(got.Figures) != len(subjects)*2*2 {
 		t.Fatalf("%d figures", len(got.Figures))
 	}
 	for i, f := range got.Figures {
@@ -48,12 +48,12 @@ func TestRunPrintsATable(t *testing.T) {
 	if code := run(t.Context(), []string{"-nodes", "3,5", "-for", "3ms", "-rate", "0"}, &out, &errs); code != 0 {
 		t.Fatalf("it exits %d: %s", code, errs.String())
 	}
-	for _, tm := range timings {
-		if !strings.Contains(out.String(), tm.Name+": a tick of "+tm.Tick.String()) {
-			t.Errorf("no table of %s:\n%s", tm.Name, out.String())
+	for _, s := range subjects {
+		if !strings.Contains(out.String(), s.String()) {
+			t.Errorf("no table of %s:\n%s", s.name, out.String())
 		}
 	}
-	if rows := strings.Count(out.String(), "\n"); rows != len(timings)*(3+2+1) {
+	if rows := strings.Count(out.String(), "\n"); rows != len(subjects)*(3+2+1) {
 		t.Errorf("%d lines:\n%s", rows, out.String())
 	}
 }
