@@ -3,7 +3,6 @@ package netlab
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -261,7 +260,7 @@ func (c *change) prepare(ctx context.Context) error {
 			stay = append(stay, m)
 			continue
 		}
-		if _, err := os.Stat(l.dir.nodeData(id)); err == nil {
+		if stored, err := l.engine.hasData(id); err == nil && stored {
 			back = append(back, id)
 		}
 		m, err := l.enlist(id)

@@ -30,20 +30,18 @@ func fakeLab(t *testing.T, nodes int, change ...func(*Config)) *lab {
 	}
 	l := &lab{dir: dir(t.TempDir()), name: "fake", config: config, run: 1, log: slog.New(slog.DiscardHandler)}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
-	l.talking, l.hangUp = context.WithCancel(context.Background())
 	if err := l.build(true); err != nil {
 		t.Fatal(err)
 	}
 	l.clock.Adjust(1, true)
 	t.Cleanup(func() {
 		l.stop(nil)
-		l.hangUp()
 		l.endLoad()
 		l.gateway.close()
 		l.network.close()
-		l.control.Close() // perhaps again: a test that accepts on it ends that way
+		l.engine.hangUp() // perhaps again: a test that accepts connections ends that way
 		l.running.Wait()
-		l.spawner.close()
+		l.engine.close()
 	})
 	for id := 1; id <= nodes; id++ {
 		l.become(id, StateUp)
@@ -53,7 +51,7 @@ func fakeLab(t *testing.T, nodes int, change ...func(*Config)) *lab {
 
 // say has a node report a state, as if it had come over the wire.
 func (l *lab) say(id int, s wire.State, facts ...wire.Fact) {
-	l.report(l.talk(id), &wire.Report{State: &s, Facts: facts})
+	l.report(id, l.talk(id), &wire.Report{State: &s, Facts: facts})
 }
 
 // talk is the lab's conversation with a node.
@@ -68,7 +66,7 @@ func (l *lab) talk(id int) *control {
 		}
 		m.joined = make(chan struct{})
 	}
-	return m.conn
+	return m.conn.(*control)
 }
 
 // obeys has a node answer orders as obey says, which is called for one at a

@@ -100,7 +100,7 @@ func TestFaultsAreKeptByNumber(t *testing.T) {
 		}
 	}
 	for _, k := range l.faults.links {
-		if rules, err := l.network.proxy.Rules(nodeIDs([]int{k.from})[0], nodeIDs([]int{k.to})[0]); err != nil || rules.Wall || len(rules.Faults) > 0 {
+		if rules, err := l.engine.(*processes).proxy.Rules(nodeIDs([]int{k.from})[0], nodeIDs([]int{k.to})[0]); err != nil || rules.Wall || len(rules.Faults) > 0 {
 			t.Errorf("the network still has %+v, %v", rules, err)
 		}
 	}

@@ -45,13 +45,13 @@ func TestHostileControlPort(t *testing.T) {
 	l.running.Add(1)
 	go func() {
 		defer l.running.Done()
-		if err := l.acceptControl(); err != nil {
+		if err := l.engine.(*processes).acceptControl(); err != nil {
 			t.Error(err)
 		}
 	}()
-	t.Cleanup(func() { l.control.Close() })
+	t.Cleanup(func() { l.engine.hangUp() })
 
-	hello := wire.Hello{Version: wire.Version, Role: wire.RoleControl, Token: l.token}
+	hello := wire.Hello{Version: wire.Version, Role: wire.RoleControl, Token: l.engine.(*processes).token}
 	with := func(change func(*wire.Hello)) *wire.Hello {
 		h := hello
 		change(&h)
@@ -85,10 +85,10 @@ func TestHostileControlPort(t *testing.T) {
 		{"a node that nobody started", frames(t, &hello, wire.KindRegister, whoelse(func(r *wire.Register) { r.Node = 2 }))},
 		{"a node at no address", frames(t, &hello, wire.KindRegister, whoelse(func(r *wire.Register) { r.RaftAddr = "nowhere" }))},
 	} {
-		t.Run(c.name, func(t *testing.T) { cutOff(t, l.control.Addr().String(), c.send) })
+		t.Run(c.name, func(t *testing.T) { cutOff(t, l.engine.(*processes).control.Addr().String(), c.send) })
 	}
 
-	conn, err := net.Dial("tcp", l.control.Addr().String())
+	conn, err := net.Dial("tcp", l.engine.(*processes).control.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +105,11 @@ func TestHostileControlPort(t *testing.T) {
 	if _, err := wire.DecodeControl(frame, &conf); err != nil {
 		t.Fatal(err)
 	}
-	if len(conf.Peers) != 3 || conf.Heartbeat != raft.Duration(50*time.Millisecond) || conf.Token != l.token || !conf.Clock.Held {
+	if len(conf.Peers) != 3 || conf.Heartbeat != raft.Duration(50*time.Millisecond) || conf.Token != l.engine.(*processes).token || !conf.Clock.Held {
 		t.Errorf("configured as %+v", conf)
 	}
 	t.Run("the same node again", func(t *testing.T) {
-		cutOff(t, l.control.Addr().String(), frames(t, &hello, wire.KindRegister, &me))
+		cutOff(t, l.engine.(*processes).control.Addr().String(), frames(t, &hello, wire.KindRegister, &me))
 	})
 	// It may tell of itself, and an answer to nothing is nothing.
 	say := frames(t, nil, wire.KindReport, &wire.Report{State: &wire.State{Term: 5}})
@@ -321,11 +321,11 @@ func TestNothingLeaks(t *testing.T) {
 		l.running.Add(1)
 		go func() {
 			defer l.running.Done()
-			if err := l.acceptControl(); err != nil {
+			if err := l.engine.(*processes).acceptControl(); err != nil {
 				t.Error(err)
 			}
 		}()
-		t.Cleanup(func() { l.control.Close() })
+		t.Cleanup(func() { l.engine.hangUp() })
 		l.must(t, Op{Verb: "release"})
 		l.must(t, Op{Verb: "load", Rate: 1000})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -42,7 +42,7 @@ type gateway struct {
 
 // route is the gateway's client under one leader.
 type route struct {
-	client *client.Client
+	client kvClient
 	leader int
 	users  int // operations under way
 }
@@ -89,9 +89,9 @@ func (g *gateway) close() {
 // newClient returns the nth client of this run of the lab, which looks for the
 // cluster at addrs. Its session is no other's: the cluster remembers those of
 // earlier runs.
-func (l *lab) newClient(n uint64, addrs func() []string) *client.Client {
+func (l *lab) newClient(n uint64, addrs func() []string) kvClient {
 	session := mix(l.config.Seed, seedSession, uint64(l.run), n)
-	return client.New(client.Options{
+	return l.engine.newClient(client.Options{
 		Addrs:       addrs,
 		LeaderFirst: true,
 		Session:     max(session, 1), // 0 is no session
@@ -177,7 +177,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 	defer cancel()
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	var from *client.Client
+	var from kvClient
 	to := 0    // the node that is asked, 0 when whoever leads is
 	asked := 0 // the node that is to answer, 0 when any may
 	if req.Read == wire.ReadStale || op.Node != "" {
@@ -191,15 +191,14 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		addr, leads, c := m.status.ClientAddr, m.status.Role == RoleLeader, m.proc
 		l.mu.Unlock()
 		if c != nil {
-			var watching sync.WaitGroup
-			watching.Go(func() {
-				select {
-				case <-c.gone:
+			watched := make(chan struct{})
+			l.spawn(func() {
+				defer close(watched)
+				if l.await(ctx, wake{on: channels{c.gone}}) == nil {
 					leave(errNodeEnded)
-				case <-ctx.Done():
 				}
 			})
-			defer watching.Wait()
+			defer l.attend(watched)
 			defer leave(nil)
 		}
 		if req.Read == wire.ReadLease && !leads {

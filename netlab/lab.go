@@ -2,15 +2,12 @@ package netlab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	mrand "math/rand/v2"
-	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -39,17 +36,13 @@ type lab struct {
 	meta   *meta // as it is in lab.json
 
 	clock    *clock.Clock
-	token    string       // what nodes say in their hello
-	control  net.Listener // for nodes
+	engine   engine
 	network  *network
-	spawner  *spawner
 	gateway  *gateway
 	api      *api
 	ctx      context.Context // ends when the lab does
 	stop     context.CancelCauseFunc
-	talking  context.Context // ends when no node is left to talk with
-	hangUp   context.CancelFunc
-	running  sync.WaitGroup // goroutines of connections and processes
+	running  sync.WaitGroup // goroutines, where tasks are that, and of connections
 	workload workload
 	nemesis  chaos
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
@@ -163,15 +156,11 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.ctx, l.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer l.stop(nil)
 	defer context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })()
-	// Nodes end when their lab hangs up, so it does that after it has ended them.
-	l.talking, l.hangUp = context.WithCancel(context.Background())
-	defer l.hangUp()
 	if err := l.build(fresh); err != nil {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(l.ctx)
-	group.Go(l.acceptControl)
-	group.Go(func() error { return l.network.run(l.ctx) })
+	group.Go(func() error { return l.engine.run(l.ctx) })
 	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
 	if err == nil {
@@ -284,10 +273,7 @@ func (l *lab) end(cause error) {
 
 // build makes the parts that everything else needs. It starts no process.
 func (l *lab) build(fresh bool) error {
-	token := make([]byte, 16)
-	rand.Read(token)
-	l.token = hex.EncodeToString(token)
-	l.tasks = goroutines{l}
+	l.tasks, l.engine = goroutines{l}, &processes{lab: l}
 	l.acting.tasks, l.rolling.tasks, l.steps.mu.tasks = l, l, l
 	l.clock = clock.New(clock.Setting{Rate: l.config.Speed})
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
@@ -299,23 +285,21 @@ func (l *lab) build(fresh bool) error {
 		who = l.meta.roster
 	}
 	l.callRoster(&who)
-	if fresh {
-		if err := l.preload(); err != nil {
-			return err
-		}
+	w, err := l.engine.open()
+	if err != nil {
+		return err
 	}
-	var err error
-	if l.control, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return fmt.Errorf("listen for nodes: %w", err)
+	l.network = &network{proxy: w}
+	err = l.wire()
+	if err == nil && fresh {
+		err = l.preload()
 	}
-	if l.network, err = newNetwork(l); err != nil {
-		return errors.Join(err, l.control.Close())
-	}
-	if err := l.wire(); err != nil {
+	if err != nil {
 		l.network.close()
-		return errors.Join(err, l.control.Close())
+		err = errors.Join(err, l.engine.hangUp())
+		l.engine.close()
+		return err
 	}
-	l.spawner = newSpawner()
 	l.gateway = newGateway(l)
 	l.api = newAPI(l)
 	return nil
@@ -364,15 +348,14 @@ func (l *lab) dismantle(group *errgroup.Group) error {
 	// An operation in progress may be starting a node: it is let finish first. One
 	// that comes after it sees that the lab has ended.
 	l.acting.Lock()
-	l.endMembers()
+	l.engine.end()
 	l.acting.Unlock()
-	l.hangUp()
-	err := l.control.Close()
+	err := l.engine.hangUp()
 	l.network.close()
 	l.api.close()
 	err = errors.Join(err, group.Wait())
 	l.finish()
-	l.spawner.close()
+	l.engine.close()
 	return err
 }
 

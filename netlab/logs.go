@@ -88,7 +88,7 @@ func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Lo
 	l.mu.Lock()
 	out.Commit = m.status.Commit
 	l.mu.Unlock()
-	restored, err := wal.Scan(l.dir.nodeData(m.id), raft.Index(from), raft.Index(to)+1, func(page []raft.Entry) error {
+	restored, err := l.engine.scan(m.id, raft.Index(from), raft.Index(to)+1, func(page []raft.Entry) error {
 		for _, e := range page {
 			entry := LogEntry{Index: uint64(e.Index), Term: uint64(e.Term), Kind: e.Kind.String()}
 			switch e.Kind {

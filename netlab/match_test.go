@@ -193,7 +193,7 @@ func checkFaults(t *rapid.T, l *lab) {
 	told := make(map[uint64]linkSet)
 	var walls linkSet
 	for _, k := range l.faults.links {
-		rules, err := l.network.proxy.Rules(nodeIDs([]int{k.from})[0], nodeIDs([]int{k.to})[0])
+		rules, err := l.engine.(*processes).proxy.Rules(nodeIDs([]int{k.from})[0], nodeIDs([]int{k.to})[0])
 		if err != nil || !rules.Equal(k.rules) {
 			t.Fatalf("link %v is told %+v, kept %+v, %v", k.ends, rules, k.rules, err)
 		}

@@ -10,29 +10,49 @@ import (
 	"github.com/raftlab/raftlab/raft"
 )
 
-// network is the lab's side of package proxy: node numbers are the lab's, and
-// what it tells has the shapes of the control API.
+// network is the lab's side of its wires: node numbers are the lab's, and what it
+// tells has the shapes of the control API.
 type network struct {
-	proxy *proxy.Proxy
+	proxy wires
 	// counters is room for what Links returns. Guarded by lab.mu.
 	counters []proxy.LinkCounters
 }
 
-func newNetwork(l *lab) (*network, error) {
-	p, err := proxy.New(proxy.Options{
-		Seed: l.config.Seed, Clock: l.clock, Token: l.token, Logger: l.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Listen("127.0.0.1:0"); err != nil {
-		p.Close()
-		return nil, err
-	}
-	return &network{proxy: p}, nil
+// wires carry frames between nodes. [proxy.Proxy] says what each of its methods
+// does.
+type wires interface {
+	plugs
+	traffic
+	byHand
+	Addr() string
+	Close()
 }
 
-func (n *network) run(ctx context.Context) error { return n.proxy.Run(ctx) }
+// plugs are what nodes are connected by.
+type plugs interface {
+	AddNode(raft.NodeID) error
+	RemoveNode(raft.NodeID) error
+	SetNode(id raft.NodeID, addr string) error
+	NodeGone(raft.NodeID) error
+	SetRules(from, to raft.NodeID, r link.Rules) error
+}
+
+// traffic is what passes, and what became of it.
+type traffic interface {
+	Links(dst []proxy.LinkCounters) []proxy.LinkCounters
+	Hits() map[uint64]link.Hits
+	Held(dst []proxy.Frame) []proxy.Frame
+	Frames(dst []proxy.Frame, after proxy.Cursor, limit int) (frames []proxy.Frame, next proxy.Cursor, missed uint64)
+	Cursor() proxy.Cursor
+}
+
+// byHand is what can be done to single frames.
+type byHand interface {
+	Next() (due raft.Time, frame proxy.Frame, ok bool)
+	Deliver(ctx context.Context, id uint64) (proxy.Frame, error)
+	FrameAction(id uint64, a proxy.Action) error
+	Inject(id uint64) (uint64, error)
+}
 
 // addr is where a node dials to reach any other: the hello says whom.
 func (n *network) addr() string { return n.proxy.Addr() }

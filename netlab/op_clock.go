@@ -40,13 +40,9 @@ func (l *lab) stand(ctx context.Context) (late int) {
 	}
 	l.steps.mu.Lock()
 	defer l.steps.mu.Unlock()
-	all, err := l.waiting(ctx)
+	at, all, err := l.engine.settle(ctx)
 	if err != nil {
 		return 0 // somebody has released it meanwhile, or a node's disk takes its time
-	}
-	at := l.clock.Now()
-	for _, w := range all {
-		at = max(at, w.At)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +51,7 @@ func (l *lab) stand(ctx context.Context) (late int) {
 	}
 	l.tellClock(l.clock.Setting())
 	l.touchLab()
-	for id := range all { // what is known of them is of this time, and stays so
+	for _, id := range all { // what is known of them is of this time, and stays so
 		if m := l.member(id); m != nil {
 			m.status.SeenNS = int64(at)
 			l.touch(m)

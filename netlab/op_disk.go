@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -312,71 +310,12 @@ func (l *lab) flip(op *Op) (*OpResult, error) {
 	return res, nil
 }
 
-// flipTries is how often a log that is being written to is looked at, until it
-// does not change meanwhile.
-const flipTries = 5
-
 func (l *lab) flipOne(m *member, op *Op) (string, error) {
 	l.mu.Lock()
 	draw := mix(l.config.Seed, seedDisk, uint64(m.id), m.disk.given)
 	m.disk.given++
-	alive := m.status.State == StateUp
 	l.mu.Unlock()
-	at, index, err := l.flipWhere(m, op, draw)
-	for try := 1; err != nil && alive && try < flipTries; try++ {
-		at, index, err = l.flipWhere(m, op, draw)
-	}
-	if err != nil {
-		return "", flipError(m, index, err)
-	}
-	off := at.From + int64(draw>>8%uint64(at.To-at.From))
-	bit := int(draw % 8)
-	if err := flipBit(at.File, off, bit); err != nil {
-		return "", flipError(m, index, err)
-	}
-	text := fmt.Sprintf("bit %d of byte %d of %s is flipped", bit, off, filepath.Base(at.File))
-	if index != 0 {
-		text += fmt.Sprintf(", in entry %d", index)
-	}
-	return text, nil
-}
-
-// flipWhere is where a bit is to be flipped, and in which entry; 0 when a byte
-// was named.
-func (l *lab) flipWhere(m *member, op *Op, draw uint64) (at wal.Extent, index uint64, err error) {
-	data := l.dir.nodeData(m.id)
-	if op.Offset == nil {
-		if index = op.Index; index == 0 {
-			found, err := wal.Scan(data, 1, 1, nil)
-			if err != nil {
-				return at, 0, err
-			}
-			first, last := uint64(found.Base)+1, uint64(found.LastIndex)
-			if last < first {
-				return at, 0, Errorf(ExitConflict, "the log of S%d holds no entry that a bit could be flipped in", m.id).WithHint("raftlab log %d", m.id)
-			}
-			index = first + draw>>16%(last-first+1)
-		}
-		at, err = wal.Locate(data, raft.Index(index))
-		return at, index, err
-	}
-	path := filepath.Join(data, op.File)
-	if op.File == "" {
-		if at, err = wal.Locate(data, 0); err != nil {
-			return at, 0, err
-		}
-		path = at.File
-	}
-	info, err := os.Stat(path)
-	switch ext := filepath.Ext(path); {
-	case errors.Is(err, fs.ErrNotExist) || ext != ".wal" && ext != ".snap":
-		return at, 0, Errorf(ExitUsage, "S%d has no log or snapshot in a file %s", m.id, quote(filepath.Base(path))).WithHint("ls %s", data)
-	case err != nil:
-		return at, 0, err
-	case *op.Offset >= info.Size():
-		return at, 0, Errorf(ExitUsage, "%s of S%d has %d bytes, so it has no byte %d", filepath.Base(path), m.id, info.Size(), *op.Offset).WithHint("raftlab disk %d flip --index 1", m.id)
-	}
-	return wal.Extent{File: path, From: *op.Offset, To: *op.Offset + 1}, 0, nil
+	return l.engine.flip(m, op, draw)
 }
 
 // flipError says why no bit is flipped.
@@ -391,18 +330,4 @@ func flipError(m *member, index uint64, err error) error {
 		return Errorf(ExitConflict, "entry %d is not in S%d's log any more: a snapshot stands for it", index, m.id).WithHint("raftlab log %d", m.id)
 	}
 	return Errorf(ExitConflict, "S%d: %s", m.id, printable(err.Error(), 512)).WithHint("raftlab log %d", m.id)
-}
-
-// flipBit turns one bit of a file around.
-func flipBit(path string, off int64, bit int) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	var b [1]byte
-	if _, err = f.ReadAt(b[:], off); err == nil {
-		b[0] ^= 1 << bit
-		_, err = f.WriteAt(b[:], off)
-	}
-	return errors.Join(err, f.Close())
 }

@@ -372,7 +372,7 @@ func TestUnfinishedChanges(t *testing.T) {
 		}, late, ExitTimeout, "S6 is being brought up to date, and it goes on by itself while the leader stays the same"},
 		{"held in the middle", remove, func(l *lab) { l.tells(1, 2, joint, 4, 3) }, held, ExitConflict, "the lab clock is held, so a change of the configuration cannot get on: C_old,new (entry 4) counts but is not committed"},
 		{"given up", promote, func(*lab) {}, func(l *lab) {
-			l.report(l.talk(1), &wire.Report{Facts: []wire.Fact{{Kind: raft.EventChangeDropped, Reason: raft.ReasonTooSlow, Nodes: []raft.NodeID{6}, Config: &raft.Configuration{}}}})
+			l.report(1, l.talk(1), &wire.Report{Facts: []wire.Fact{{Kind: raft.EventChangeDropped, Reason: raft.ReasonTooSlow, Nodes: []raft.NodeID{6}, Config: &raft.Configuration{}}}})
 		}, ExitFailed, "S1 gives up the change: S6 did not catch up in time, and a vote that lags would hold all others up (thesis §4.2.1). Now it is a learner"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -486,7 +486,7 @@ func TestTransfers(t *testing.T) {
 		{"refused", wire.Outcome{Error: "a reason"}, nil, ExitConflict, "S1 does not hand over to S3: a reason"},
 		{"in vain, because nothing passes", wire.Outcome{}, func(l *lab) {
 			l.must(t, Op{Verb: "cut", Links: []string{"1", "to", "3"}})
-			l.report(l.talk(1), &wire.Report{Facts: []wire.Fact{{Kind: raft.EventTransferFailed, Peer: 3}}})
+			l.report(1, l.talk(1), &wire.Report{Facts: []wire.Fact{{Kind: raft.EventTransferFailed, Peer: 3}}})
 		}, ExitFailed, "S1 leads on: S3 did not take over within an election timeout (thesis §3.10). Nothing passes from S1 to S3"},
 		{"somebody else was faster", wire.Outcome{}, func(l *lab) { l.tells(2, 3, five, 3, 4) }, ExitFailed, "S2 leads term 3, not S3"},
 		{"it died", wire.Outcome{}, func(l *lab) { l.become(3, StateDead) }, ExitFailed, "S3 died before it took over"},

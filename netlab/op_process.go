@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -32,7 +30,7 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 		}
 		if ok {
 			did.add(m.id, "killed", pid)
-			res.Event = l.processEvent(m, op, fmt.Sprintf("killed with SIGKILL (pid %d)", pid))
+			res.Event = l.processEvent(m, op, "killed with SIGKILL"+pidText(pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
 		}
@@ -60,7 +58,7 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 		with := l.withWhat(m)
 		if killed {
 			did.add(m.id, "killed and restarted "+with, old)
-			res.Event = l.processEvent(m, op, fmt.Sprintf("killed (pid %d) and restarted %s", old, with))
+			res.Event = l.processEvent(m, op, fmt.Sprintf("killed%s and restarted %s", pidText(old), with))
 		} else {
 			did.add(m.id, "restarted "+with, 0)
 			res.Event = l.processEvent(m, op, "restarted "+with)
@@ -81,7 +79,7 @@ func (l *lab) restart(ctx context.Context, op *Op) (*OpResult, error) {
 
 // withWhat says what a node is started with.
 func (l *lab) withWhat(m *member) string {
-	if _, err := os.Stat(l.dir.nodeData(m.id)); errors.Is(err, fs.ErrNotExist) {
+	if stored, err := l.engine.hasData(m.id); err == nil && !stored {
 		return "with nothing: its data is gone"
 	}
 	return "with its data"
@@ -89,15 +87,15 @@ func (l *lab) withWhat(m *member) string {
 
 // pause stops nodes where they are (SIGSTOP).
 func (l *lab) pause(_ context.Context, op *Op) (*OpResult, error) {
-	return l.signal(op, StateUp, StatePaused, "paused (SIGSTOP)", pause)
+	return l.signal(op, StateUp, StatePaused, "paused (SIGSTOP)", life.pause)
 }
 
 // resume lets paused nodes go on (SIGCONT).
 func (l *lab) resume(_ context.Context, op *Op) (*OpResult, error) {
-	return l.signal(op, StatePaused, StateUp, "resumed (SIGCONT)", resume)
+	return l.signal(op, StatePaused, StateUp, "resumed (SIGCONT)", life.resume)
 }
 
-func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error) (*OpResult, error) {
+func (l *lab) signal(op *Op, from, to, text string, send func(life) error) (*OpResult, error) {
 	fits := func(s *NodeStatus) bool { return s.State == from }
 	nothing := "no %s runs that could be paused"
 	if from == StatePaused {
@@ -125,11 +123,11 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 		if c == nil {
 			return nil, Errorf(ExitConflict, "S%d has just died", m.id).WithHint("raftlab restart %d", m.id)
 		}
-		if err := send(c.proc); err != nil {
+		if err := send(c); err != nil {
 			if known, ok := err.(*Error); ok {
 				return nil, known
 			}
-			return nil, Errorf(ExitFailed, "%s S%d (pid %d): %v", op.Verb, m.id, c.pid, err)
+			return nil, Errorf(ExitFailed, "%s S%d%s: %v", op.Verb, m.id, c.who(), err)
 		}
 		l.mu.Lock()
 		if m.proc == c {
@@ -138,7 +136,7 @@ func (l *lab) signal(op *Op, from, to, text string, send func(*os.Process) error
 		}
 		l.mu.Unlock()
 		did.add(m.id, text, 0)
-		res.Event = l.processEvent(m, op, fmt.Sprintf("%s (pid %d)", text, c.pid))
+		res.Event = l.processEvent(m, op, text+c.who())
 	}
 	did.tell(res)
 	if to == StatePaused {
@@ -160,7 +158,7 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.RemoveAll(l.dir.nodeData(m.id)); err != nil {
+		if err := l.engine.wipe(m.id); err != nil {
 			return nil, Errorf(ExitFailed, "delete the data of S%d: %v", m.id, err)
 		}
 		text := "wiped"
@@ -367,8 +365,8 @@ func (d deeds) tell(r *OpResult) {
 		texts[i] = names(who) + " " + text
 	}
 	r.Text = strings.Join(texts, ", ")
-	if len(d) == 1 && d[0].pid != 0 {
-		r.Text += fmt.Sprintf(" (pid %d)", d[0].pid)
+	if len(d) == 1 {
+		r.Text += pidText(d[0].pid)
 	}
 }
 

@@ -181,18 +181,7 @@ func (l *lab) stepOnce(ctx context.Context, line string) (*Step, uint64, error) 
 	ctx, cancel := l.within(context.WithoutCancel(ctx), stepPatience)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
-	all, err := l.waiting(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	next, err := l.first(all)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !l.advance(next.at) {
-		return nil, 0, errRuns()
-	}
-	step, event, err := l.carryOut(ctx, next, line)
+	step, event, err := l.engine.next(ctx, line)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -237,12 +226,10 @@ func (l *lab) waiting(ctx context.Context) (map[int]*wire.Waiting, error) {
 	for id, w := range out {
 		l.onWire(ctx, id, w)
 	}
-	l.steps.frames = l.wires().Held(l.steps.frames[:0])
+	l.steps.frames = l.network.proxy.Held(l.steps.frames[:0])
 	l.steps.roundOver()
 	return out, nil
 }
-
-func (l *lab) wires() queued { return l.network.proxy }
 
 // standing are the nodes that run.
 func (l *lab) standing() []*member {
@@ -325,13 +312,6 @@ func (l *lab) onWire(ctx context.Context, id int, w *wire.Waiting) {
 	}
 }
 
-// queued is what the network lets a held lab do with what waits in it.
-type queued interface {
-	Next() (due raft.Time, frame proxy.Frame, ok bool)
-	Deliver(ctx context.Context, id uint64) (proxy.Frame, error)
-	Held(dst []proxy.Frame) []proxy.Frame
-}
-
 // nextFrame is the frame that is delivered next, if any is under way. Of those
 // that are due at the same time those come first that have been under way for
 // more steps: all that one step sends is on its way before anything that follows
@@ -339,7 +319,7 @@ type queued interface {
 // network a moment sooner, so the same lab takes the same steps again. With
 // steps.mu held.
 func (l *lab) nextFrame() (due raft.Time, f proxy.Frame, any bool) {
-	due, f, any = l.wires().Next()
+	due, f, any = l.network.proxy.Next()
 	if !any || f.Held { // held for a time that is over then
 		return due, f, any
 	}
@@ -468,7 +448,7 @@ func (l *lab) carryOut(ctx context.Context, c *coming, line string) (*Step, uint
 		step.Text = fmt.Sprintf("a client's %s reaches S%d", printable(c.wait.Request, requestShown), c.node)
 		order.Take = wire.TakeRequest
 	case comingFrame:
-		done, err := l.wires().Deliver(ctx, c.frame.ID)
+		done, err := l.network.proxy.Deliver(ctx, c.frame.ID)
 		if err != nil {
 			return nil, 0, fmt.Errorf("deliver frame %d: %w", c.frame.ID, err)
 		}

@@ -31,7 +31,7 @@ func (l *lab) stopNodes(ctx context.Context, op *Op) (*OpResult, error) {
 		}
 		if ok {
 			did.add(m.id, "stopped", pid)
-			res.Event = l.processEvent(m, op, fmt.Sprintf("stopped with SIGTERM (pid %d)", pid))
+			res.Event = l.processEvent(m, op, "stopped with SIGTERM"+pidText(pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
 		}
@@ -63,16 +63,16 @@ func (l *lab) stopMember(ctx context.Context, m *member, res *OpResult) (pid int
 	}
 	// One that has just ended cannot be signalled, and is waited for all the same.
 	if paused {
-		_ = resume(c.proc)
+		_ = c.resume()
 	}
-	_ = terminate(c.proc)
+	_ = c.terminate()
 	err = l.await(ctx, wake{on: channels{c.gone}, after: stopTimeout})
 	switch {
 	case isClosed(c.gone):
 	case err == nil:
-		return c.pid, false, Errorf(ExitTimeout, "S%d (pid %d) was told to stop, and has not ended for %v", m.id, c.pid, stopTimeout).WithHint("raftlab kill %d", m.id)
+		return c.pid, false, Errorf(ExitTimeout, "S%d%s was told to stop, and has not ended for %v", m.id, c.who(), stopTimeout).WithHint("raftlab kill %d", m.id)
 	default:
-		return c.pid, false, Errorf(ExitTimeout, "S%d (pid %d) was told to stop, and nobody waits for it any more: %v", m.id, c.pid, err).WithHint("raftlab status %d", m.id)
+		return c.pid, false, Errorf(ExitTimeout, "S%d%s was told to stop, and nobody waits for it any more: %v", m.id, c.who(), err).WithHint("raftlab status %d", m.id)
 	}
 	// A process that a signal ended says so by its code (128 and the signal's number).
 	if !strings.HasSuffix(c.exit, "exit status 0") && !strings.HasSuffix(c.exit, "exit status 143") && !strings.Contains(c.exit, "terminated") {

@@ -2,10 +2,8 @@ package netlab
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/raftlab/raftlab/node/kv"
-	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -31,10 +29,7 @@ func (l *lab) preload() error {
 			})
 			term = max(term, t)
 		}
-		if err := os.MkdirAll(l.dir.nodeData(id), 0o700); err != nil {
-			return fmt.Errorf("preload S%d: %w", id, err)
-		}
-		if err := wal.Create(l.dir.nodeData(id), raft.HardState{Term: raft.Term(term)}, entries); err != nil {
+		if err := l.engine.preload(id, raft.HardState{Term: raft.Term(term)}, entries); err != nil {
 			return fmt.Errorf("preload S%d: %w", id, err)
 		}
 	}

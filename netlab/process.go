@@ -56,15 +56,12 @@ func startRetry(cmd *exec.Cmd) error {
 	}
 }
 
-// child is one process of a node.
-type child struct {
-	proc *os.Process
-	pid  int
-	// gone is closed when the process has ended, was reaped, and the lab has
-	// taken note of it. exit and last may be read then.
-	gone chan struct{}
-	exit string // "exit status 1", "signal: killed"
-	last string // the last line it wrote to stderr
+// pidText is a process's number in brackets, "" for what has none.
+func pidText(pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %d)", pid)
 }
 
 // crash is how the Go runtime begins to say why it ends a program.

@@ -29,10 +29,22 @@ const (
 	controlBuffer = 16 << 10
 )
 
-// control is the lab's conversation with one node's process.
+// conversation is what the lab says to one life of a node. It blocks nobody.
+type conversation interface {
+	tellClock(clock.Setting)
+	tellPeers(*wire.Configure)
+	// order gives an order and returns a function that waits for the outcome, no
+	// longer than a real time; post gives one whose outcome nobody waits for.
+	order(o wire.Order, timeout time.Duration) (wait func(context.Context) (wire.Outcome, error), err error)
+	post(o wire.Order) error
+	close()
+}
+
+// control is the conversation with a process.
 type control struct {
-	node int
-	conn net.Conn
+	node  int
+	conn  net.Conn
+	token string // that links are to show
 
 	mu      sync.Mutex
 	setting *clock.Setting  // to be told, the newest only
@@ -67,6 +79,7 @@ func (c *control) tellClock(s clock.Setting) {
 }
 
 func (c *control) tellPeers(conf *wire.Configure) {
+	conf.Token = c.token
 	c.mu.Lock()
 	c.peers = conf
 	c.mu.Unlock()
@@ -130,10 +143,11 @@ func (d *doorstep) Read(p []byte) (int, error) {
 }
 
 // acceptControl takes nodes' connections until the listener is closed.
-func (l *lab) acceptControl() error {
+func (p *processes) acceptControl() error {
+	l := p.lab
 	strangers := make(chan struct{}, strangersMax)
 	for {
-		conn, err := l.control.Accept()
+		conn, err := p.control.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -149,7 +163,7 @@ func (l *lab) acceptControl() error {
 		l.running.Add(1)
 		go func() {
 			defer l.running.Done()
-			l.converse(conn, func() { <-strangers })
+			p.converse(conn, func() { <-strangers })
 		}()
 	}
 }
@@ -157,16 +171,17 @@ func (l *lab) acceptControl() error {
 // converse speaks with whoever connected. What it cannot make sense of ends
 // this connection and nothing else. known is called once, when it is clear who
 // it is.
-func (l *lab) converse(conn net.Conn, known func()) {
+func (p *processes) converse(conn net.Conn, known func()) {
+	l := p.lab
 	defer conn.Close()
 	known = sync.OnceFunc(known)
 	defer known()
-	stop := context.AfterFunc(l.talking, func() { conn.Close() })
+	stop := context.AfterFunc(p.talking, func() { conn.Close() })
 	defer stop()
 
 	gate := &doorstep{conn: conn, left: strangerBytes}
 	r := wire.NewReader(gate, controlBuffer)
-	c, err := l.register(conn, r)
+	c, err := p.register(conn, r)
 	gate.in = err == nil
 	known()
 	if err != nil {
@@ -191,7 +206,7 @@ func (l *lab) converse(conn net.Conn, known func()) {
 }
 
 // register hears who connected, and takes it in.
-func (l *lab) register(conn net.Conn, r *wire.Reader) (*control, error) {
+func (p *processes) register(conn net.Conn, r *wire.Reader) (*control, error) {
 	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return nil, err
 	}
@@ -206,7 +221,7 @@ func (l *lab) register(conn net.Conn, r *wire.Reader) (*control, error) {
 	if hello.Role != wire.RoleControl {
 		return nil, fmt.Errorf("its role is %d, nodes of a lab say %d", hello.Role, wire.RoleControl)
 	}
-	if subtle.ConstantTimeCompare([]byte(hello.Token), []byte(l.token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(hello.Token), []byte(p.token)) != 1 {
 		return nil, errors.New("it does not know the lab's token")
 	}
 	if frame, err = r.Next(); err != nil {
@@ -224,12 +239,13 @@ func (l *lab) register(conn net.Conn, r *wire.Reader) (*control, error) {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	return l.join(conn, &reg)
+	return p.join(conn, &reg)
 }
 
 // join makes a process that registered a running node: gives it its
 // configuration, and its address to the others.
-func (l *lab) join(conn net.Conn, reg *wire.Register) (*control, error) {
+func (p *processes) join(conn net.Conn, reg *wire.Register) (*control, error) {
+	l := p.lab
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.member(int(min(reg.Node, NodesMax+1)))
@@ -244,7 +260,7 @@ func (l *lab) join(conn net.Conn, reg *wire.Register) (*control, error) {
 		return nil, err
 	}
 	c := &control{
-		node: m.id, conn: conn, waiting: make(map[uint64]chan wire.Outcome),
+		node: m.id, conn: conn, token: p.token, waiting: make(map[uint64]chan wire.Outcome),
 		wake: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	m.expected, m.conn = false, c
@@ -283,7 +299,6 @@ func (l *lab) configure(m *member) *wire.Configure {
 
 		Seed:  mix(l.config.Seed, seedNode, uint64(m.id), uint64(m.status.Starts)),
 		Clock: m.own.now().Setting(l.clock.Setting()),
-		Token: l.token,
 	}
 	if !m.joins {
 		conf.Bootstrap = nodeIDs(l.bootstrap)
@@ -325,7 +340,7 @@ func (l *lab) listen(c *control, r *wire.Reader) error {
 			if _, err := wire.DecodeControl(frame, &report); err != nil {
 				return err
 			}
-			l.report(c, &report)
+			l.report(c.node, c, &report)
 		case wire.KindOutcome:
 			var outcome wire.Outcome
 			if _, err := wire.DecodeControl(frame, &outcome); err != nil {
@@ -364,6 +379,10 @@ func (l *lab) orderFor(m *member, o wire.Order, timeout time.Duration) (wait fun
 	case c == nil:
 		return nil, Errorf(ExitConflict, "S%d has not registered with the lab yet", m.id).WithHint("raftlab status %d", m.id)
 	}
+	return c.order(o, timeout)
+}
+
+func (c *control) order(o wire.Order, timeout time.Duration) (wait func(context.Context) (wire.Outcome, error), err error) {
 	answer := make(chan wire.Outcome, 1)
 	c.mu.Lock()
 	c.next++
@@ -374,7 +393,7 @@ func (l *lab) orderFor(m *member, o wire.Order, timeout time.Duration) (wait fun
 	}
 	c.mu.Unlock()
 	if err != nil {
-		return nil, Errorf(ExitFailed, "order S%d: %v", m.id, err)
+		return nil, Errorf(ExitFailed, "order S%d: %v", c.node, err)
 	}
 	c.nudge()
 	return func(ctx context.Context) (wire.Outcome, error) {
@@ -389,19 +408,19 @@ func (l *lab) orderFor(m *member, o wire.Order, timeout time.Duration) (wait fun
 		case out := <-answer:
 			return out, nil
 		case <-c.closed:
-			return wire.Outcome{}, Errorf(ExitConflict, "S%d ended before it answered", m.id).WithHint("raftlab status %d", m.id)
+			return wire.Outcome{}, Errorf(ExitConflict, "S%d ended before it answered", c.node).WithHint("raftlab status %d", c.node)
 		case <-ctx.Done():
-			return wire.Outcome{}, Errorf(ExitTimeout, "S%d has not answered for %v", m.id, timeout).WithHint("raftlab status %d", m.id)
+			return wire.Outcome{}, Errorf(ExitTimeout, "S%d has not answered for %v", c.node, timeout).WithHint("raftlab status %d", c.node)
 		}
 	}, nil
 }
 
 // report folds a node's telemetry into what is known of it.
-func (l *lab) report(c *control, r *wire.Report) {
+func (l *lab) report(id int, c conversation, r *wire.Report) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.member(c.node)
+	m := l.member(id)
 	if m == nil || m.conn != c {
 		return // the last words of a process that was replaced or removed
 	}

@@ -3,8 +3,6 @@ package netlab
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 )
 
@@ -245,11 +243,11 @@ func (l *lab) forgets(wiped []*member) error {
 	}
 	empty := true
 	for _, m := range members {
-		_, err := os.Stat(l.dir.nodeData(m.id))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		stored, err := l.engine.hasData(m.id)
+		if err != nil {
 			return fmt.Errorf("look for the data of S%d: %w", m.id, err)
 		}
-		empty = empty && err != nil
+		empty = empty && !stored
 	}
 	if empty {
 		if err := l.forgetFormer(); err != nil {
@@ -278,7 +276,7 @@ func (l *lab) forgetFormer() error {
 		if here {
 			continue
 		}
-		if err := os.RemoveAll(l.dir.node(id)); err != nil {
+		if err := l.engine.forget(id); err != nil {
 			return fmt.Errorf("delete the data of S%d, which was removed: %w", id, err)
 		}
 	}

@@ -24,7 +24,7 @@ func newNodeStatus(id int) NodeStatus {
 // the slices inside nodes share with the lab is never changed in place.
 func (l *lab) picture() *Status {
 	s := &Status{
-		Schema: SchemaStatus, Lab: l.name, Engine: "process", Version: Version(),
+		Schema: SchemaStatus, Lab: l.name, Engine: l.engine.name(), Version: Version(),
 		Seed: l.config.Seed, Profile: l.config.Profile,
 		Timing: Timing{
 			HeartbeatNS: int64(l.config.Heartbeat), ElectionMinNS: int64(l.config.ElectionMin),

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/raftlab/raftlab/node"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -27,7 +23,7 @@ type member struct {
 	fatal    string        // why the node says it stops
 	lasting  bool          // and would again, however often it is started
 	expected bool          // proc was or is being started and has not registered yet
-	conn     *control      // nil until it has registered
+	conn     conversation  // nil until it has registered
 	up       bool          // it has reported its state: it registered and its log is sound
 	joined   chan struct{} // closed when up
 	held     bool          // it has said that its clock stands
@@ -73,70 +69,31 @@ const (
 
 // startMember starts a node's process. It does not wait for it to register.
 func (l *lab) startMember(m *member) error {
-	if err := os.MkdirAll(l.dir.node(m.id), 0o700); err != nil {
-		return startError(m.id, err)
-	}
-	log, err := os.OpenFile(l.dir.nodeLog(m.id), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return startError(m.id, err)
-	}
-	defer log.Close() // the process has its own
-	written, err := log.Stat()
-	if err != nil {
-		return startError(m.id, err)
-	}
-
-	cmd := exec.Command(l.dir.binary(), "node")
-	cmd.Dir = l.dir.node(m.id)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(),
-		fmt.Sprintf("%s=%d", node.EnvID, m.id),
-		node.EnvDir+"="+l.dir.nodeData(m.id),
-		node.EnvLab+"="+l.control.Addr().String(),
-		node.EnvToken+"="+l.token,
-	)
-	ownGroup(cmd)
-
 	l.mu.Lock()
-	cmd.Env = append(cmd.Env, m.diskEnv()...)
 	m.expected, m.up, m.joined = true, false, make(chan struct{})
 	l.mu.Unlock()
-	if err := l.spawner.start(cmd); err != nil {
+	c, live, err := l.engine.launch(m)
+	if err != nil {
 		l.mu.Lock()
 		m.expected = false
 		l.mu.Unlock()
-		return startError(m.id, err).WithHint("nodes are started from %s; \"raftlab down --keep-data\" and \"raftlab up\" put it there anew", l.dir.binary())
+		return startError(m.id, err)
 	}
-
-	c := &child{proc: cmd.Process, pid: cmd.Process.Pid, gone: make(chan struct{})}
 	l.mu.Lock()
 	m.proc, m.asked, m.fatal, m.lasting, m.begun = c, false, "", false, l.clock.Now()
 	m.stayDead() // it does not
 	s := &m.status
 	s.State, s.Pid, s.Exit, s.Forgot, s.StateNS = StateUp, c.pid, "", "", int64(l.clock.Now())
 	s.Starts++
-	l.event(Event{Kind: EventProcess, Node: m.id, Text: fmt.Sprintf("starts (pid %d)", c.pid)})
+	l.event(Event{Kind: EventProcess, Node: m.id, Text: "starts" + c.who()})
 	l.touch(m)
 	l.mu.Unlock()
-
-	l.running.Add(1)
-	go func() {
-		defer l.running.Done()
-		err := cmd.Wait()
-		c.exit = cmd.ProcessState.String()
-		if !cmd.ProcessState.Exited() || err != nil && !isExit(err) {
-			c.exit = strings.TrimPrefix(fmt.Sprint(err), "signal: ")
-		}
-		c.last = lastLine(l.dir.nodeLog(m.id), written.Size())
+	l.spawn(func() {
+		live()
 		l.ended(m, c)
 		close(c.gone)
-	}()
+	})
 	return nil
-}
-
-func isExit(err error) bool {
-	var exit *exec.ExitError
-	return errors.As(err, &exit)
 }
 
 func startError(id int, err error) *Error {
@@ -177,14 +134,6 @@ func (l *lab) ended(m *member, c *child) {
 	}
 }
 
-// why is how a process ended and what it said last.
-func (c *child) why() string {
-	if c.last == "" {
-		return c.exit
-	}
-	return c.exit + ": " + c.last
-}
-
 // awaitJoin waits until a node that was started has registered and runs.
 func (l *lab) awaitJoin(ctx context.Context, m *member) error {
 	l.mu.Lock()
@@ -200,7 +149,7 @@ func (l *lab) awaitJoin(ctx context.Context, m *member) error {
 	case isClosed(proc.gone):
 		return l.diedAtOnce(m)
 	case err == nil:
-		return Errorf(ExitTimeout, "S%d (pid %d) was started, but has not registered with the lab for %v", m.id, proc.pid, joinTimeout).
+		return Errorf(ExitTimeout, "S%d%s was started, but has not registered with the lab for %v", m.id, proc.who(), joinTimeout).
 			WithHint("what it said: %s", l.dir.nodeLog(m.id))
 	}
 	return Errorf(ExitTimeout, "wait for S%d to register: %v", m.id, err)
@@ -231,44 +180,9 @@ func (l *lab) killMember(m *member) (pid int, ok bool, err error) {
 	if c == nil {
 		return 0, false, nil
 	}
-	if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return c.pid, false, Errorf(ExitFailed, "kill S%d (pid %d): %v", m.id, c.pid, err)
+	if err := c.kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return c.pid, false, Errorf(ExitFailed, "kill S%d%s: %v", m.id, c.who(), err)
 	}
 	l.attend(c.gone)
 	return c.pid, true, nil
-}
-
-// endMembers ends all processes, gently where they let it: resumed, asked,
-// after endTimeout killed.
-func (l *lab) endMembers() {
-	var all sync.WaitGroup
-	l.mu.Lock()
-	for _, m := range l.members {
-		c := m.proc
-		if c == nil {
-			continue
-		}
-		m.asked = true
-		paused := m.status.State == StatePaused
-		all.Go(func() {
-			// A failure leaves a process that Kill below ends, or that has ended.
-			if paused {
-				_ = resume(c.proc)
-			}
-			_ = terminate(c.proc)
-			select {
-			case <-c.gone:
-				return
-			case <-time.After(endTimeout):
-				l.log.Warn("node did not end when asked, killing it", "node", m.id, "pid", c.pid)
-			}
-			if err := c.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				l.log.Error("kill node", "node", m.id, "pid", c.pid, "error", err)
-				return
-			}
-			<-c.gone
-		})
-	}
-	l.mu.Unlock()
-	all.Wait()
 }

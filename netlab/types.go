@@ -19,7 +19,7 @@ const (
 type Status struct {
 	Schema     string       `json:"schema"`
 	Lab        string       `json:"lab"`
-	Engine     string       `json:"engine"` // process
+	Engine     string       `json:"engine"` // EngineProcess or EngineSim
 	Version    string       `json:"version"`
 	Seed       uint64       `json:"seed"`
 	Profile    string       `json:"profile"`
