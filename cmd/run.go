@@ -17,6 +17,7 @@ func runVerb() *verb {
   sleep D               let lab time pass
   expect COND ...       fail unless it holds: exit code 6
   ! LINE                LINE must fail
+  try LINE              LINE may fail
   # ...                 a comment
 It runs in a lab of its own, run-NAME, which ends with it. All lines are checked
 before the first one runs.

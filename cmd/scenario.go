@@ -118,8 +118,12 @@ func (st *stage) Exec(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	if told := new(netlab.Error); errors.As(err, &told) && st.last.Fails && told.Code != netlab.ExitUsage && !st.c.quiet() {
-		_, werr := fmt.Fprintf(st.transcript(), "  fails, as it must: %s\n", clean(told.Message))
+	if told := new(netlab.Error); errors.As(err, &told) && (st.last.Fails || st.last.May) && told.Code != netlab.ExitUsage && !st.c.quiet() {
+		how := "fails, as it must"
+		if st.last.May {
+			how = "fails, as it may"
+		}
+		_, werr := fmt.Fprintf(st.transcript(), "  %s: %s\n", how, clean(told.Message))
 		return errors.Join(err, werr)
 	}
 	return err
@@ -303,7 +307,7 @@ func parseScenario(name string, src io.Reader) (*script.Script, error) {
 		if _, ok := errors.AsType[*cond.SyntaxError](wrong.Err); ok {
 			return nil, told.WithHint("%s", cond.Help)
 		}
-		return nil, told.WithHint("the words of a scenario are those of the command line, and say, sleep, expect and !:  raftlab help")
+		return nil, told.WithHint("the words of a scenario are those of the command line, and say, sleep, expect, ! and try:  raftlab help")
 	}
 	return s, err
 }

@@ -7,6 +7,7 @@
 //	sleep D                           let D of lab time pass
 //	expect COND [within D | for D]    fail unless the condition holds
 //	! LINE                            LINE must fail, and not for being wrongly typed
+//	try LINE                          LINE may fail, but not for being wrongly typed
 //	# …                               a comment; the first one is the scenario's title
 //
 // Quotes join words as in a shell. The text of say and the conditions of wait,
@@ -38,6 +39,7 @@ type Line struct {
 	Number int    // in the file, from 1
 	Text   string // as it stands there, without white space around it
 	Fails  bool   // "! …": the step must fail
+	May    bool   // "try …": it may fail
 	Args   []string
 }
 
@@ -48,6 +50,7 @@ const (
 	expect = "expect"
 	wait   = "wait"
 	stopAt = "break"
+	try    = "try"
 )
 
 // maxLine bounds a line's length in bytes.
@@ -104,23 +107,27 @@ func Parse(name string, src io.Reader, check func(args []string) error) (*Script
 func parseLine(text string, check func([]string) error) (Line, error) {
 	line := Line{Text: text}
 	rest, fails := strings.CutPrefix(text, "!")
-	line.Fails = fails
+	rest, may := strings.CutPrefix(strings.TrimSpace(rest), try+" ")
+	if fails && may || may && strings.HasPrefix(strings.TrimSpace(rest), "!") {
+		return line, errors.New("a line that may fail cannot be one that must; expected ! or try")
+	}
+	line.Fails, line.May = fails, may
 	rest = strings.TrimSpace(rest)
 	verb, tail, _ := strings.Cut(rest, " ")
 	tail = strings.TrimSpace(tail)
 	var err error
 	switch verb {
-	case "":
-		return line, errors.New("nothing behind the !; expected a line that must fail")
+	case "", try:
+		return line, errors.New("nothing behind ! or try; expected a line that must or may fail")
 	case say:
-		if fails {
-			return line, errors.New("say cannot fail; expected a command behind the !")
+		if fails || may {
+			return line, errors.New("say cannot fail; expected a command behind ! and try")
 		}
 		line.Args = []string{say, tail}
 		return line, nil
 	case sleep:
-		if fails {
-			return line, errors.New("sleep cannot fail; expected a command behind the !")
+		if fails || may {
+			return line, errors.New("sleep cannot fail; expected a command behind ! and try")
 		}
 		if _, err := parseDuration(tail); err != nil {
 			return line, fmt.Errorf("sleep %s: %w", tail, err)
@@ -299,10 +306,13 @@ func run(ctx context.Context, line Line, stage Stage) error {
 		return stage.Sleep(ctx, d)
 	}
 	err := stage.Exec(ctx, line.Args)
-	if !line.Fails {
+	switch {
+	case line.May && err == nil:
+		return nil
+	case line.May:
+	case !line.Fails:
 		return err
-	}
-	if err == nil {
+	case err == nil:
 		return netlab.Errorf(netlab.ExitCheck, "it worked, and was expected to fail")
 	}
 	var told *netlab.Error
