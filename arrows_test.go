@@ -28,8 +28,9 @@ var pure = map[string][]string{
 	"netlab/link":    {"node/wire", "raft", "time"}, // of wire the kinds of frames and what they say
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
-	"netlab/check":   {"node/wire", "raft"},
+	"netlab/check":   {"node/deed", "raft"},
 	"netlab/sim":     {"netlab/link", "node/clock", "node/kv", "node/wire", "raft", "math/rand/v2"},
+	"node/deed":      {"raft"},
 }
 
 // clocks are what of package time no pure package may use.

@@ -27,6 +27,12 @@ type checker struct {
 	votes     map[ballotID]raft.NodeID
 	err       error
 
+	watcher *watcher // nil: nobody watches from outside
+	// forged tells that servers are broken on purpose.
+	forged bool
+	// blind leaves everything to the watcher.
+	blind bool
+
 	// lenient leaves the rules alone and looks only at what they protect: for
 	// clusters that break a rule on purpose.
 	lenient bool
@@ -91,6 +97,7 @@ func newChecker(servers []*server) *checker {
 		views:   make([]view, len(servers)+1),
 		leaders: map[raft.Term]reign{},
 		votes:   map[ballotID]raft.NodeID{},
+		watcher: newWatcher(len(servers)),
 	}
 	for _, s := range servers {
 		if len(s.cfg.Members.Voters) > 0 {
@@ -121,7 +128,7 @@ var (
 
 // fail takes note of a broken property, if it is the first.
 func (c *checker) fail(property error, format string, args ...any) {
-	if c.err == nil {
+	if c.err == nil && !c.blind {
 		c.err = fmt.Errorf("%w: %s", property, fmt.Sprintf(format, args...))
 	}
 }
@@ -160,7 +167,14 @@ func (c *checker) stepped(s *server) {
 	}
 	v.role, v.term, v.last, v.commit = role, term, last, commit
 	v.lastTerm, _ = n.TermOf(last)
+	c.watcher.arrive()
+	if err := c.watcher.err(); err != nil && c.watched() {
+		c.fail(err, "%v", s.id)
+	}
 }
+
+// watched tells that what is seen from outside counts: nobody breaks rules here.
+func (c *checker) watched() bool { return !c.lenient && c.servers[0].cfg.Unsafe == 0 && !c.forged }
 
 // started looks at a server that comes up: its log is what its disk holds.
 func (c *checker) started(s *server) {
@@ -174,6 +188,7 @@ func (c *checker) started(s *server) {
 		life: s.life, term: d.state.Term, commit: meta.Index,
 		base: d.base, baseTerm: d.baseTerm, configs: []configAt{first},
 	}
+	c.watcher.started(s)
 	c.extend(s, d.entries)
 	c.born(s)
 }
@@ -329,6 +344,7 @@ func (c *checker) stored(s *server, i raft.Index, term raft.Term) bool {
 // machine, no other server will ever apply a different log entry for the same
 // index" (§5.4.3); and state machines that apply the same are the same.
 func (c *checker) apply(s *server, e applied) {
+	c.watcher.apply(s, &e)
 	v := &c.views[s.id]
 	i := v.applied + 1
 	switch {
@@ -357,6 +373,7 @@ func (c *checker) apply(s *server, e applied) {
 // handedOut looks at a Ready of s that was taken: what it does to the log, and
 // the snapshot it installs.
 func (c *checker) handedOut(s *server, r raft.Ready) {
+	c.watcher.handedOut(s, &r)
 	switch {
 	case r.Install == nil:
 		c.extend(s, r.Entries)
@@ -518,6 +535,7 @@ func majorityOf(ids []raft.NodeID, yes func(raft.NodeID) bool) bool {
 // leaves looks at a message at the moment it leaves s, which may have been
 // started anew since.
 func (c *checker) leaves(s *server, m raft.Message) {
+	c.watcher.leaves(&m)
 	d := &s.disk
 	switch body := m.Body.(type) {
 	case *raft.RequestVote:

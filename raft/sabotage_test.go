@@ -100,7 +100,7 @@ func TestSabotageIsCaught(t *testing.T) {
 			}
 			for seed := uint64(1); seed <= most; seed++ {
 				s := newSim(drawSchedule(seed, tt.weather))
-				s.sabotage, s.check.lenient = &tt.sabotage, tt.lenient
+				s.sabotage, s.check.lenient, s.check.forged = &tt.sabotage, tt.lenient, true
 				s.run()
 				if s.check.err == nil {
 					continue
