@@ -94,13 +94,6 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 	r.book = make(map[raft.NodeID]string)
 	r.heartbeat, r.electionMax = c.Heartbeat, c.ElectionMax
 	r.snapshots.limit = c.SnapshotBytes
-	for _, name := range c.Unsafe {
-		rule, err := raft.ParseUnsafe(name)
-		if err != nil {
-			return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
-		}
-		r.unsafe |= rule
-	}
 	core, err := r.newCore(&c, from)
 	if err != nil {
 		return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
@@ -114,17 +107,35 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 	return nil
 }
 
-// newCore makes the core. Bootstrap is empty for a node that joins a cluster.
+// newCore makes the core.
 func (r *replica) newCore(c *wire.Configure, from raft.Restored) (*raft.Node, error) {
-	members := raft.Configuration{Voters: slices.Sorted(slices.Values(c.Bootstrap))}
-	return raft.New(raft.Config{
-		ID: r.id, Members: members,
+	config, err := CoreConfig(r.id, c)
+	if err != nil {
+		return nil, err
+	}
+	r.unsafe = config.Unsafe
+	return raft.New(config, storage{r.wal, r}, from, r.clock.Now())
+}
+
+// CoreConfig is what a node's core is made with, as the lab says. Its Bootstrap
+// is empty for a node that joins a cluster.
+func CoreConfig(id raft.NodeID, c *wire.Configure) (raft.Config, error) {
+	config := raft.Config{
+		ID: id, Members: raft.Configuration{Voters: slices.Sorted(slices.Values(c.Bootstrap))},
 		Heartbeat: c.Heartbeat, ElectionMin: c.ElectionMin, ElectionMax: c.ElectionMax,
 		PreVote: c.PreVote, CheckQuorum: c.CheckQuorum, IgnoreVotes: c.IgnoreVotes, Transfer: c.Transfer,
-		Unsafe: r.unsafe, Seed: c.Seed,
+		Seed: c.Seed,
 		// Soon enough to look like at once, late enough for a client's next write.
 		TellCommitAfter: c.Heartbeat / 8,
-	}, storage{r.wal, r}, from, r.clock.Now())
+	}
+	for _, name := range c.Unsafe {
+		rule, err := raft.ParseUnsafe(name)
+		if err != nil {
+			return config, err
+		}
+		config.Unsafe |= rule
+	}
+	return config, nil
 }
 
 // serve runs the loop and everything beside it. The loop ends first, so that

@@ -18,20 +18,12 @@ type telemetry struct {
 	wake chan struct{} // one slot: there is something the loop could not tell at once
 
 	mu       sync.Mutex
-	facts    []wire.Fact
-	open     openFacts
+	facts    wire.Facts
 	damaged  []wire.Damaged // at most one of each peer
 	state    *wire.State
 	dropped  uint64 // states that newer ones replaced
 	outcomes []outcome
 	fatal    error
-}
-
-// openFacts are the facts that a following one may join: 1 + their positions, 0
-// for none.
-type openFacts struct {
-	appended, committed int
-	read                [2]int // confirmed by a round, on the lease
 }
 
 // outcome is an Outcome and the id of its Order.
@@ -57,66 +49,8 @@ func (t *telemetry) note(events []raft.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range events {
-		t.fact(&events[i])
+		t.facts.Add(&events[i])
 	}
-}
-
-// fact adds one fact, or lengthens one that waits. Appends and commits follow
-// each other in turns under load, so an append also joins one that stands
-// before the last commit: it only says earlier that entries are there. A commit
-// never joins one that stands before an append, because it could then speak of
-// entries that are not there yet, nor does a read join one that stands before a
-// commit. A lengthened fact keeps the time it began, so times ascend along the
-// facts.
-func (t *telemetry) fact(e *raft.Event) {
-	switch open := &t.open; e.Kind {
-	case raft.EventAppended:
-		if f := t.at(open.appended); f != nil && joins(f, e) {
-			f.Index = e.Index
-			return
-		}
-		t.facts = append(t.facts, *e)
-		open.appended = len(t.facts)
-	case raft.EventCommitted:
-		if f := t.at(open.committed); f != nil && open.committed > open.appended && joins(f, e) {
-			f.Index = e.Index
-			// Who stores the last entry of a stretch stores all of it.
-			f.Nodes = append(f.Nodes[:0], e.Nodes...)
-			return
-		}
-		t.facts = append(t.facts, *e)
-		open.committed = len(t.facts)
-	case raft.EventReadConfirmed, raft.EventLeaseRead:
-		read := &open.read[0]
-		if e.Kind == raft.EventLeaseRead {
-			read = &open.read[1]
-		}
-		if f := t.at(*read); f != nil && *read > open.committed && f.Term == e.Term {
-			f.First, f.Index, f.Span = e.First, e.Index, e.Span
-			f.Nodes = append(f.Nodes[:0], e.Nodes...)
-			return
-		}
-		t.facts = append(t.facts, *e)
-		*read = len(t.facts)
-	default:
-		t.facts = append(t.facts, *e)
-		*open = openFacts{}
-	}
-	last := &t.facts[len(t.facts)-1]
-	last.Nodes = slices.Clone(last.Nodes) // the event's is the core's
-}
-
-// at is the fact of an openFacts, nil for none.
-func (t *telemetry) at(open int) *wire.Fact {
-	if open == 0 {
-		return nil
-	}
-	return &t.facts[open-1]
-}
-
-// joins tells whether e goes on where f ends, and is the same but for that.
-func joins(f *wire.Fact, e *raft.Event) bool {
-	return f.Index+1 == e.First && f.Term == e.Term && f.LogTerm == e.LogTerm && f.Peer == e.Peer
 }
 
 // refused adds frames that were damaged on their way. The lab hears of them
@@ -169,17 +103,14 @@ func (t *telemetry) take() (r *wire.Report, o *outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case len(t.facts) > factsPerReport:
-		r = &wire.Report{Facts: t.facts[:factsPerReport:factsPerReport]}
-		t.facts = t.facts[factsPerReport:]
-		t.open = openFacts{}
-	case len(t.facts) > 0 || t.state != nil || len(t.damaged) > 0:
-		r = &wire.Report{Facts: t.facts, State: t.state, Damaged: t.damaged}
+	case t.facts.Len() > factsPerReport:
+		r = &wire.Report{Facts: t.facts.Take(factsPerReport)}
+	case t.facts.Len() > 0 || t.state != nil || len(t.damaged) > 0:
+		r = &wire.Report{Facts: t.facts.Take(factsPerReport), State: t.state, Damaged: t.damaged}
 		if t.state != nil {
 			t.state.Dropped = t.dropped
 		}
-		t.facts, t.state, t.damaged = nil, nil, nil
-		t.open = openFacts{}
+		t.state, t.damaged = nil, nil
 	case len(t.outcomes) > 0:
 		o = &t.outcomes[0]
 		t.outcomes = t.outcomes[1:]
