@@ -53,6 +53,9 @@ func readFile(flag, path string, read func(io.Reader) error) error {
 		return usageErrorf("--%s: %v", flag, err).WithHint("raftlab help up")
 	}
 	defer f.Close() // it was only read
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return usageErrorf("--%s: %s is a directory, not a file", flag, clean(path)).WithHint("raftlab help up")
+	}
 	return read(f)
 }
 
@@ -82,7 +85,7 @@ func parseOp(line string) (netlab.Op, error) {
 	case err != nil && !errors.Is(err, errDry):
 		return netlab.Op{}, err
 	}
-	return netlab.Op{}, usageErrorf("%s is no operation on a lab", clean(words[0]))
+	return netlab.Op{}, usageErrorf("%s is nothing that is set on a lab", clean(words[0])).WithHint("for example:  slow all 20ms")
 }
 
 // profileJSON is what -o json tells of a profile.

@@ -40,16 +40,8 @@ func (c *Config) Validate() error {
 	case c.Nodes < 1 || c.Nodes > NodesMax:
 		return Errorf(ExitUsage, "a lab has 1 to %d nodes, not %d: each is a process, and every two have a link each way", NodesMax, c.Nodes).
 			WithHint("raftlab up -n 5")
-	case c.Heartbeat <= 0:
-		return Errorf(ExitUsage, "the heartbeat must be longer than 0, not %v", c.Heartbeat).WithHint("raftlab up --heartbeat 50ms")
-	case c.ElectionMax < c.ElectionMin:
-		return Errorf(ExitUsage, "the election timeout %v-%v ends before it begins", c.ElectionMin, c.ElectionMax).
-			WithHint("raftlab up --election 150ms-300ms")
-	case c.Heartbeat >= c.ElectionMin:
-		return Errorf(ExitUsage, "the heartbeat (%v) must be shorter than the shortest election timeout (%v): followers would stand for election between two heartbeats (§5.6)", c.Heartbeat, c.ElectionMin).
-			WithHint("raftlab up --heartbeat 50ms --election 150ms-300ms")
-	case c.ElectionMax > timeoutMax:
-		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
+	case c.validateTimers() != nil:
+		return c.validateTimers()
 	case c.Speed < SpeedMin || c.Speed > SpeedMax || c.Speed != c.Speed:
 		return speedError(c.Speed)
 	case c.RestartPolicy != "" && policyError(c.RestartPolicy) != nil:
@@ -80,6 +72,23 @@ func (c *Config) Validate() error {
 		if err != nil || port == "" {
 			return Errorf(ExitUsage, "%s is no address to listen on", quote(c.Listen)).WithHint("raftlab up --listen 127.0.0.1:7070")
 		}
+	}
+	return nil
+}
+
+// validateTimers checks heartbeat and election timeout.
+func (c *Config) validateTimers() error {
+	switch {
+	case c.Heartbeat <= 0:
+		return Errorf(ExitUsage, "the heartbeat must be longer than 0, not %v", c.Heartbeat).WithHint("raftlab up --heartbeat 50ms")
+	case c.ElectionMax < c.ElectionMin:
+		return Errorf(ExitUsage, "the election timeout %v-%v ends before it begins", c.ElectionMin, c.ElectionMax).
+			WithHint("raftlab up --election 150ms-300ms")
+	case c.Heartbeat >= c.ElectionMin:
+		return Errorf(ExitUsage, "the heartbeat (%v) must be shorter than the shortest election timeout (%v): followers would stand for election between two heartbeats (§5.6)", c.Heartbeat, c.ElectionMin).
+			WithHint("raftlab up --heartbeat 50ms --election 150ms-300ms")
+	case c.ElectionMax > timeoutMax:
+		return Errorf(ExitUsage, "an election timeout is %v at most, not %v", timeoutMax, c.ElectionMax)
 	}
 	return nil
 }
@@ -155,6 +164,10 @@ func (c Config) settled() Config {
 	if c.RestartPolicy == "" {
 		c.RestartPolicy = PolicyNever
 	}
+	c.Start = slices.Clone(c.Start)
+	for i := range c.Start {
+		c.Start[i].At = ""
+	}
 	named := c.Unsafe
 	c.Unsafe = nil
 	for _, r := range raft.UnsafeRules() {
@@ -216,7 +229,7 @@ func (c Config) difference(running Config) string {
 		return fmt.Sprintf("its election timeout is %v-%v, not %v-%v", running.ElectionMin, running.ElectionMax, c.ElectionMin, c.ElectionMax)
 	case c.networkText() != running.networkText():
 		return fmt.Sprintf("its links were started with %s, not %s", running.networkText(), c.networkText())
-	case !reflect.DeepEqual(c.Start, running.Start):
+	case !reflect.DeepEqual(c.settled().Start, running.settled().Start):
 		return "it was started with other faults"
 	case c.Seed != 0 && c.Seed != running.Seed:
 		return fmt.Sprintf("its seed is %d, not %d", running.Seed, c.Seed)

@@ -28,9 +28,9 @@ const (
 	fileLinesMax = 1000
 )
 
-// readLines calls f with every line of a file that says something. Its error
-// is told with the file's name and the line's number.
-func readLines(name string, src io.Reader, f func(line string) error) error {
+// readLines calls f with every line of a file that says something, and with
+// where it is: FILE:LINE. Its error is told with that.
+func readLines(name string, src io.Reader, f func(at, line string) error) error {
 	in := bufio.NewScanner(src)
 	in.Buffer(nil, fileLineMax)
 	number := 0
@@ -43,12 +43,11 @@ func readLines(name string, src io.Reader, f func(line string) error) error {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if err := f(line); err != nil {
-			var e *Error
-			if !errors.As(err, &e) {
-				e = Errorf(ExitUsage, "%v", err)
-			}
-			return &Error{Code: ExitUsage, Message: fmt.Sprintf("%s:%d: %s: %s", name, number, printable(line, 80), e.Message), Hint: e.Hint}
+		at := fmt.Sprintf("%s:%d", name, number)
+		if err := f(at, line); err != nil {
+			told := lineError(at, line, err)
+			told.Code = ExitUsage
+			return told
 		}
 	}
 	switch err := in.Err(); {
@@ -60,12 +59,25 @@ func readLines(name string, src io.Reader, f func(line string) error) error {
 	return nil
 }
 
+// lineError says what is wrong with a line, and where that is, if anybody knows.
+func lineError(at, line string, err error) *Error {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = Errorf(ExitUsage, "%v", err)
+	}
+	text := printable(line, 80) + ": " + e.Message
+	if at != "" {
+		text = at + ": " + text
+	}
+	return &Error{Code: e.Code, Message: text, Hint: e.Hint}
+}
+
 // ReadFaults reads a file of faults. parse reads one line of the command line.
 // The error is an *Error with the file, the line and the reason.
 func ReadFaults(name string, src io.Reader, parse func(line string) (Op, error)) ([]Op, error) {
 	var ops []Op
-	err := readLines(name, src, func(line string) error {
-		op, err := startOp(line, parse)
+	err := readLines(name, src, func(at, line string) error {
+		op, err := startOp(at, line, parse)
 		if err == nil {
 			ops = append(ops, op)
 		}
@@ -75,11 +87,12 @@ func ReadFaults(name string, src io.Reader, parse func(line string) (Op, error))
 }
 
 // startOp reads a line that sets a fault before any node runs.
-func startOp(line string, parse func(string) (Op, error)) (Op, error) {
+func startOp(at, line string, parse func(string) (Op, error)) (Op, error) {
 	op, err := parse(line)
 	if err != nil {
 		return op, err
 	}
+	op.At = at
 	return op, op.checkStart()
 }
 
@@ -114,8 +127,7 @@ func (c *Config) validateStart() error {
 			}
 		}
 		if err != nil {
-			e := toError("start", err)
-			return &Error{Code: e.Code, Message: op.Line + ": " + e.Message, Hint: e.Hint}
+			return lineError(op.At, op.Line, err)
 		}
 	}
 	return nil
@@ -126,8 +138,7 @@ func (l *lab) startState() error {
 	for i := range l.config.Start {
 		op := l.config.Start[i]
 		if _, err := l.do(context.WithoutCancel(l.ctx), &op); err != nil {
-			e := toError("start the lab", err)
-			return &Error{Code: e.Code, Message: op.Line + ": " + e.Message, Hint: e.Hint}
+			return lineError("", op.Line, toError("start the lab", err))
 		}
 	}
 	return nil
@@ -142,12 +153,16 @@ func ReadProfile(name string, src io.Reader, parse func(line string) (Op, error)
 		return c, err
 	}
 	f := &profileFile{Config: &c, seen: make(map[string]bool)}
-	err = readLines(name, src, func(line string) error {
+	var timersAt, timers string // the last line that sets one
+	err = readLines(name, src, func(at, line string) error {
 		key, value, isSetting := strings.Cut(line, "=")
 		if key = strings.TrimSpace(key); isSetting && !strings.ContainsAny(key, " \t") {
+			if key == "heartbeat" || key == "election" {
+				timersAt, timers = at, line
+			}
 			return f.setting(key, strings.TrimSpace(value))
 		}
-		op, err := startOp(line, parse)
+		op, err := startOp(at, line, parse)
 		c.Start = append(c.Start, op)
 		return err
 	})
@@ -164,9 +179,13 @@ func ReadProfile(name string, src io.Reader, parse func(line string) (Op, error)
 	} else if f.seen["election"] && !f.seen["heartbeat"] {
 		c.Heartbeat = max((c.ElectionMin / 3).Truncate(time.Millisecond), 1)
 	}
-	if trip := c.roundTrip(); c.ElectionMax <= trip {
-		return c, Errorf(ExitUsage, "%s: nobody can win an election: a round trip takes up to %v, and every timer runs out within %v (§5.6 wants the timeouts much longer)", name, trip, c.ElectionMax).
-			WithHint("without its line election the profile gets timeouts that fit")
+	err = c.validateTimers()
+	if trip := c.roundTrip(); err == nil && c.ElectionMax <= trip {
+		err = Errorf(ExitUsage, "nobody can win an election: a round trip takes up to %v, and every timer runs out within %v (§5.6 wants the timeouts much longer)", trip, c.ElectionMax).
+			WithHint("without a line election the profile gets timeouts that fit")
+	}
+	if err != nil {
+		return c, lineError(timersAt, timers, err)
 	}
 	return c, c.Validate()
 }

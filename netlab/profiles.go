@@ -1,7 +1,6 @@
 package netlab
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -169,11 +168,11 @@ func (c *Config) validateLinks() error {
 	}
 	if c.Distribution != "" {
 		d, err := link.ParseDistribution(c.Distribution)
-		if err == nil && d == link.Table {
-			err = errors.New("a table of delays has no place in a profile; slow takes one")
-		}
 		if err != nil {
 			return Errorf(ExitUsage, "%v", err)
+		}
+		if d == link.Table {
+			return Errorf(ExitUsage, "a table of delays has no place in a profile's delay; a line with slow takes one").WithHint("slow all table 5ms,5ms,5ms,80ms")
 		}
 	}
 	for _, name := range c.Regions {

@@ -484,6 +484,7 @@ type Op struct {
 	Rolling bool          `json:"rolling,omitempty"` // restart: one after the other, when the one before is back
 	Policy  string        `json:"policy,omitempty"`  // restart without Nodes: never or on-failure, from now on
 	Line    string        `json:"line,omitempty"`    // the command line as its writer typed it
+	At      string        `json:"-"`                 // FILE:LINE, where it stands in a file that was read here
 
 	// What sets a fault on links, and heal and frame. Delay is also how much later
 	// the second of two duplicates comes, and how much longer a frame takes that is

@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -41,7 +42,7 @@ func (l Loss) validate() error {
 	case l.begins() > 1:
 		// One frame passes between two bursts at least.
 		return fmt.Errorf("a loss of %s in bursts of %g frames: at most %s can be lost in such bursts",
-			Percent(l.Share), l.Burst, Percent(l.Burst/(l.Burst+1)))
+			Percent(l.Share), l.Burst, Percent(math.Floor(l.Burst/(l.Burst+1)*1e4)/1e4))
 	}
 	return nil
 }
