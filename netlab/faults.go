@@ -107,8 +107,10 @@ func (f *faults) begin(on []setting, rule link.Fault, e ends) []setting {
 	return on
 }
 
-// removeNode takes a node's links away, and the node out of the partition.
-func (f *faults) removeNode(id int) {
+// removeNode takes a node's links away, and the node out of the partition. What
+// was set on these links only is gone with them, and returned.
+func (f *faults) removeNode(id int) (gone []*fault) {
+	before := f.on
 	f.links = slices.DeleteFunc(f.links, func(k faultLink) bool { return k.from == id || k.to == id })
 	f.eachState(func(on []setting) []setting {
 		for i := range on {
@@ -118,6 +120,12 @@ func (f *faults) removeNode(id int) {
 		return standing(on)
 	})
 	f.sides = sidesOf(f.on)
+	for _, s := range before {
+		if !slices.ContainsFunc(f.on, func(o setting) bool { return o.fault == s.fault }) {
+			gone = append(gone, s.fault)
+		}
+	}
+	return gone
 }
 
 // eachState changes what is set and all that undo goes back to.

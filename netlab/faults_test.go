@@ -314,6 +314,9 @@ func TestFaultsOfNodesThatComeAndGo(t *testing.T) {
 	if got := on(l.status()); !slices.Equal(got, want) {
 		t.Errorf("without S4 are on %q, want %q", got, want)
 	}
+	if events, _ := l.events.after(l.events.last-1, 1); len(events) != 1 || events[0].Kind != EventFault || events[0].Text != "f3 is gone with the links of S4: cut" {
+		t.Errorf("event %+v, want that the cut is gone", events)
+	}
 	_, err = l.do(t.Context(), &Op{Verb: "corrupt", Links: []string{"4"}, Share: .1})
 	checkMessage(t, err, ExitUsage, "node 4 is not in this lab")
 	l.acting.Lock()

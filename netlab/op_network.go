@@ -272,9 +272,13 @@ func sameSettings(a, b []setting) bool {
 	return slices.EqualFunc(a, b, func(x, y setting) bool { return x.fault == y.fault && x.links == y.links })
 }
 
+// stillShown is how many faults are named that are left.
+const stillShown = 5
+
 // stillFaulty says what is left on links. With lab.mu held.
 func (l *lab) stillFaulty() []string {
 	var out []string
+	more, heal := 0, ""
 	for i, on := range inForce(l.faults.on) {
 		s := &l.faults.on[i]
 		if s.wall() || on.empty() {
@@ -284,11 +288,25 @@ func (l *lab) stillFaulty() []string {
 		if figure := s.figure(); figure != "" {
 			what += ": " + figure
 		}
-		heal := "raftlab heal --all"
-		if s.shuts() {
+		if heal == "" || !s.shuts() {
 			heal = "raftlab heal"
+			if !s.shuts() {
+				heal += " --all"
+			}
 		}
-		out = append(out, fmt.Sprintf("still %s (%s); \"%s\" clears it", what, l.linksText(on.list()), heal))
+		if len(out) == stillShown {
+			more++
+			continue
+		}
+		out = append(out, fmt.Sprintf("still %s (%s)", what, l.linksText(on.list())))
+	}
+	switch {
+	case len(out) == 1:
+		out[0] += fmt.Sprintf("; \"%s\" clears it", heal)
+	case more > 0:
+		out = append(out, fmt.Sprintf("and %d more that \"raftlab faults\" lists; \"%s\" clears them", more, heal))
+	case len(out) > 1:
+		out = append(out, fmt.Sprintf("\"%s\" clears them", heal))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,6 +65,34 @@ func TestPartition(t *testing.T) {
 	}
 }
 
+// Of many faults that are left some are named.
+func TestHealSaysWhatIsLeft(t *testing.T) {
+	l := fakeLab(t, 5)
+	for to := 2; to <= 5; to++ {
+		l.must(t, Op{Verb: "slow", Links: []string{"1", fmt.Sprint(to)}, Delay: time.Duration(to) * time.Millisecond})
+	}
+	res := l.must(t, Op{Verb: "heal"})
+	if want := "still slow: 5ms (S1 and S5, both ways)"; len(res.Notes) != 5 || res.Notes[3] != want || res.Notes[4] != `"raftlab heal --all" clears them` {
+		t.Errorf("notes %q, want the fourth to be %q", res.Notes, want)
+	}
+	l.must(t, Op{Verb: "cut", Links: []string{"2", "3"}})
+	for from := 2; from <= 4; from++ {
+		l.must(t, Op{Verb: "lose", Links: []string{fmt.Sprint(from), "to", "1"}, Loss: float64(from) / 100})
+	}
+	res = l.must(t, Op{Verb: "undo"})
+	if want := `and 2 more that "raftlab faults" lists; "raftlab heal --all" clears them`; len(res.Notes) != 6 || res.Notes[5] != want {
+		t.Errorf("notes %q, want the last to be %q", res.Notes, want)
+	}
+	l.must(t, Op{Verb: "heal", All: true})
+	l.must(t, Op{Verb: "slow", Links: []string{"1"}, Delay: time.Second})
+	l.must(t, Op{Verb: "cut", Links: []string{"2", "3"}})
+	l.must(t, Op{Verb: "slow", Links: []string{"1"}})
+	l.must(t, Op{Verb: "lose", Links: []string{"1"}, Loss: .1})
+	if res = l.must(t, Op{Verb: "undo"}); len(res.Notes) != 1 || res.Notes[0] != `still cut (S2 and S3, both ways); "raftlab heal" clears it` {
+		t.Errorf("notes %q", res.Notes)
+	}
+}
+
 // Faults are layers: each verb changes its own, and heal says what it left.
 func TestFaultsAreLayers(t *testing.T) {
 	l := fakeLab(t, 5)
@@ -82,15 +111,17 @@ func TestFaultsAreLayers(t *testing.T) {
 		{Op{Verb: "partition", Sides: [][]string{{"4", "2"}}}, "{2 4} | {1 3 5}: S1 keeps its quorum, S2 S4 lose theirs", []string{"this partition stood already"}},
 		{Op{Verb: "partition", Sides: [][]string{{"5"}}}, "{5} | {1 2 3 4}: S1 keeps its quorum, S5 loses its own", []string{"it replaces the partition {2 4} | {1 3 5}"}},
 		{Op{Verb: "heal", Links: []string{"5", "1"}}, "healed: 2 links are open through the partition {5} | {1 2 3 4}", []string{
-			"still slow: 80ms (all links of S3); \"raftlab heal --all\" clears it",
-			"still slow: 20ms~5ms (S1 to S2); \"raftlab heal --all\" clears it",
-			"still lossy: 5 % (S1 and S2, both ways); \"raftlab heal --all\" clears it",
-			"still cut (S2 to S4); \"raftlab heal\" clears it",
+			"still slow: 80ms (all links of S3)",
+			"still slow: 20ms~5ms (S1 to S2)",
+			"still lossy: 5 % (S1 and S2, both ways)",
+			"still cut (S2 to S4)",
+			"\"raftlab heal --all\" clears them",
 		}},
 		{Op{Verb: "heal"}, "healed: the partition {5} | {1 2 3 4} is gone, 1 link reopened", []string{
-			"still slow: 80ms (all links of S3); \"raftlab heal --all\" clears it",
-			"still slow: 20ms~5ms (S1 to S2); \"raftlab heal --all\" clears it",
-			"still lossy: 5 % (S1 and S2, both ways); \"raftlab heal --all\" clears it",
+			"still slow: 80ms (all links of S3)",
+			"still slow: 20ms~5ms (S1 to S2)",
+			"still lossy: 5 % (S1 and S2, both ways)",
+			"\"raftlab heal --all\" clears them",
 		}},
 		{Op{Verb: "slow", Links: []string{"3"}}, "all links of S3: no longer delayed", nil},
 		{Op{Verb: "slow", Links: []string{"3"}}, "all links of S3 are not delayed", nil},

@@ -138,7 +138,9 @@ func (l *lab) strike(m *member) error {
 		return nil
 	}
 	l.members = slices.DeleteFunc(slices.Clone(l.members), func(o *member) bool { return o == m })
-	l.faults.removeNode(m.id)
+	for _, f := range l.faults.removeNode(m.id) {
+		l.event(Event{Kind: EventFault, Text: fmt.Sprintf("%s is gone with the links of S%d: %s", faultName(f.id), m.id, f.text())})
+	}
 	l.touchLab()
 	l.gone[m.id] = l.rev
 	l.tellAddresses() // before the links go: nobody is to dial what is not there
