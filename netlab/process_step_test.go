@@ -137,10 +137,24 @@ func TestHeldLabStands(t *testing.T) {
 	s.waits(t, "quorum")
 	s.does(t, Op{Verb: "load", Rate: 5000, Clients: 32})
 	s.waits(t, "commit > 200")
-	s.does(t, Op{Verb: "frame", Action: FrameHold, Links: []string{"leader", "to", "random"}, Match: &Match{Kinds: []string{"append"}}})
+	s.does(t, Op{Verb: "frame", Action: FrameHold, Links: []string{"leader", "to", fmt.Sprint(s.see(t).Leader%5 + 1)}, Match: &Match{Kinds: []string{"append"}}})
 	s.waits(t, "any(links, .on_hold > 0)")
 	s.does(t, Op{Verb: "hold"})
 	whole := s.everything(t)
+	// Who comes now is told what waits, which nobody tells again.
+	seen := errors.New("seen")
+	if err := s.Stream(t.Context(), StreamOptions{Frames: true}, func(u Update) error {
+		held := 0
+		for _, f := range u.Frames {
+			held += count(f.Held)
+		}
+		if waits := inFlight(u.Status); held == 0 || len(u.Frames) != min(waits, framesMax) {
+			t.Errorf("a stream begins with %d frames, %d of them held, of %d", len(u.Frames), held, waits)
+		}
+		return seen
+	}); !errors.Is(err, seen) {
+		t.Fatal(err)
+	}
 	var first []byte
 	tick := time.NewTicker(max(over/time.Duration(looks), time.Microsecond))
 	defer tick.Stop()

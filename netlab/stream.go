@@ -103,6 +103,10 @@ func (l *lab) whole(at *place) *Update {
 	at.links, at.looked = s.Links, time.Now()
 	if at.frames {
 		at.frame = l.network.proxy.Cursor()
+		at.room = l.network.proxy.Held(at.room[:0])
+		for i := max(0, len(at.room)-framesMax); i < len(at.room); i++ { // those that are held are the last
+			u.Frames = append(u.Frames, frameOf(&at.room[i]))
+		}
 	}
 	return u
 }
