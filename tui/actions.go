@@ -52,9 +52,20 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 			return m.back(k)
 		}
 	}
-	for _, a := range m.scr.actions {
-		if key.Matches(k, a.key) {
-			return m.perform(a, k)
+	if a := m.actionOf(k); a != nil {
+		return m.perform(*a, k)
+	}
+	return nil
+}
+
+// actionOf is what a key does now: what the overlay that is open makes of it,
+// else what it does everywhere.
+func (m *model) actionOf(k tea.KeyMsg) *action {
+	for _, in := range []overlay{m.ui.overlay, overlayNone} {
+		for i := range m.scr.actions {
+			if a := &m.scr.actions[i]; a.in == in && key.Matches(k, a.key) {
+				return a
+			}
 		}
 	}
 	return nil
@@ -424,10 +435,15 @@ func (m *model) copyLine(tea.KeyMsg) tea.Cmd {
 		m.say("no event here was caused by a command line")
 		return nil
 	}
-	m.say("copied, if the terminal allows it: " + line)
+	return m.copy(line, line)
+}
+
+// copy puts text on the clipboard and says so of it in some words.
+func (m *model) copy(text, words string) tea.Cmd {
+	m.say("copied, if the terminal allows it: " + words)
 	out := m.opts.Output
 	return func() tea.Msg {
-		if _, err := osc52.New(line).WriteTo(out); err != nil {
+		if _, err := osc52.New(text).WriteTo(out); err != nil {
 			return failMsg{err}
 		}
 		return nil
@@ -487,6 +503,9 @@ func (m *model) helpKey(k tea.KeyMsg) tea.Cmd {
 		switch {
 		case it.action >= 0:
 			a := m.scr.actions[it.action]
+			if a.in == overlayMessage {
+				return m.inspect(k) // first it is to be seen which message
+			}
 			if key.Matches(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{'1'}}, a.key) {
 				return m.number(k) // "1-9" is done by asking which
 			}

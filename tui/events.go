@@ -205,7 +205,7 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 	x := pn.text(1, 0, s, faint) + 1
 	if r.folded > 1 && r.Minor {
 		pn.text(x, 0, "..", faint)
-		pn.text(x+whoWidth, 0, strconv.Itoa(r.folded)+" routine steps: appends, commits, reads (f unfolds)", st)
+		pn.text(x+whoWidth, 0, strconv.Itoa(r.folded)+" routine events: appends, commits, reads (f unfolds)", st)
 		return
 	}
 	pn.text(x, 0, who(r.Event), st)

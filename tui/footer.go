@@ -32,7 +32,15 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 			}
 		}
 		return append(hs, hint{"up down", "scroll"})
-	case overlayMessage, overlayEvent:
+	case overlayMessage:
+		hs := []hint{{"up down", "next one"}}
+		for _, a := range actions {
+			if a.in == overlayMessage && !(a.acts && readOnly) && p.offers(k, a) {
+				hs = append(hs, p.hint(k, a))
+			}
+		}
+		return append(hs, hint{"esc", "back"})
+	case overlayEvent:
 		return []hint{{"up down", "next one"}, {"esc", "back"}}
 	}
 	if p.lab.conn.ended {
@@ -54,7 +62,7 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 		if a.key.Help() == k.Step.Help() && !p.lab.clock.held {
 			continue // only a held lab goes on by steps
 		}
-		if a.foot == footNone || a.acts && readOnly || p.ui.view != viewHome && a.acts && !(p.ui.view == viewLinks && k.onLinks(a)) {
+		if a.foot == footNone || a.in != overlayNone || a.acts && readOnly || p.ui.view != viewHome && a.acts && !(p.ui.view == viewLinks && k.onLinks(a)) {
 			continue
 		}
 		hs = append(hs, p.hint(k, a))
@@ -66,6 +74,18 @@ func (p *picture) footerHints(k *keyMap, actions []action, readOnly bool) []hint
 func (k *keyMap) onLinks(a action) bool {
 	help := a.key.Help()
 	return help == k.Cut.Help() || help == k.Slow.Help() || help == k.Lose.Help() || help == k.Heal.Help() || help == k.Undo.Help()
+}
+
+// offers tells whether an action on the picked message can be done to it.
+func (p *picture) offers(k *keyMap, a action) bool {
+	r := p.picked()
+	if r == nil {
+		return false
+	}
+	if help := a.key.Help(); help == k.DropFrame.Help() || help == k.HoldFrame.Help() {
+		return r.state == flying
+	}
+	return true
 }
 
 // hint is what the footer says of an action: what its key does now.
@@ -80,6 +100,10 @@ func (p *picture) hint(k *keyMap, a action) hint {
 	case k.Hold.Help():
 		if p.lab.clock.held {
 			word = "release"
+		}
+	case k.HoldFrame.Help():
+		if r := p.picked(); r != nil && r.Held {
+			word = "let go"
 		}
 	}
 	return hint{help.Key, word}

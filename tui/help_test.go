@@ -50,16 +50,21 @@ func TestEveryLetterIsExplained(t *testing.T) {
 	}
 }
 
-// No key does two things.
+// No key does two things in one place.
 func TestKeysAreUnique(t *testing.T) {
+	type place struct {
+		in  overlay
+		key string
+	}
 	keys := newKeyMap()
-	does := map[string]string{}
+	does := map[place]string{}
 	for _, a := range keys.actions() {
 		for _, k := range a.key.Keys() {
-			if other, ok := does[k]; ok {
+			at := place{a.in, k}
+			if other, ok := does[at]; ok {
 				t.Errorf("%q is %q and %q", k, other, a.long)
 			}
-			does[k] = a.long
+			does[at] = a.long
 		}
 	}
 }

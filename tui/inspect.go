@@ -1,8 +1,11 @@
 package tui
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/raftlab/raftlab/netlab"
 )
@@ -15,6 +18,49 @@ func (p *picture) pickedMessage() int {
 		}
 	}
 	return 0
+}
+
+// picked is the picked message, nil when there is none at all.
+func (p *picture) picked() *row {
+	if len(p.messages) == 0 {
+		return nil
+	}
+	return &p.messages[p.pickedMessage()]
+}
+
+// onFrame runs an action of frame on the picked message, which stays picked.
+func (m *model) onFrame(act string) tea.Cmd {
+	r := m.pic.picked()
+	if r == nil {
+		return nil
+	}
+	m.ui.msgID = r.ID
+	return m.run(fmt.Sprintf("frame %d %s", r.ID, act), false)
+}
+
+func (m *model) dropFrame(tea.KeyMsg) tea.Cmd { return m.onFrame(netlab.FrameDrop) }
+func (m *model) sendAgain(tea.KeyMsg) tea.Cmd { return m.onFrame(netlab.FrameInject) }
+
+// holdFrame holds the picked message back, or lets it go when it is held.
+func (m *model) holdFrame(tea.KeyMsg) tea.Cmd {
+	if r := m.pic.picked(); r != nil && r.Held {
+		return m.onFrame(netlab.FrameRelease)
+	}
+	return m.onFrame(netlab.FrameHold)
+}
+
+// copyFrame puts the picked message on the clipboard, as the API tells it.
+func (m *model) copyFrame(tea.KeyMsg) tea.Cmd {
+	r := m.pic.picked()
+	if r == nil {
+		return nil
+	}
+	text, err := json.Marshal(r.Frame)
+	if err != nil {
+		m.fail(err)
+		return nil
+	}
+	return m.copy(string(text), fmt.Sprintf("frame %d as JSON", r.ID))
 }
 
 // pickedEvent is the id of the picked event, and its row.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/raftlab/raftlab/netlab"
 )
 
 // The kinds of frames, as netlab.Frame.Kind names them.
@@ -52,6 +54,7 @@ type hiddenCount struct {
 
 const (
 	maxRows    = 64
+	maxQueue   = keepFrames + keepHeld // in the view of the messages, where each that waits has its row
 	maxFlights = 8
 	// noisyBeats is how many heartbeats and answers in a second of real time
 	// are too many to read.
@@ -106,11 +109,21 @@ func (p *picture) addRow(fr *frame) {
 		if !p.watchable(fr) {
 			return // it will have arrived by the next frame
 		}
+		if fr.Held && p.onHold(fr.From, fr.To) == 0 {
+			return // let go, which the lab left out
+		}
 		state = flying
 	}
+	rows := maxRows
+	oneByOne := p.ui.view == viewMessages || p.ui.overlay == overlayMessage
+	if oneByOne {
+		rows = maxQueue
+	}
+	// What waits can be acted on, each by itself, and what became of it is seen.
+	apart := oneByOne && (fr.ID == p.ui.msgID || state == flying && (fr.Held || p.lab.clock.held))
 	for i := range p.messages {
 		r := &p.messages[i]
-		if r.state != state || r.From != fr.From || r.Kind != fr.Kind || r.Term != fr.Term || r.OK != fr.OK || r.Reason != fr.Reason {
+		if apart || r.state != state || r.From != fr.From || r.Kind != fr.Kind || r.Term != fr.Term || r.OK != fr.OK || r.Reason != fr.Reason {
 			continue
 		}
 		if state == lost {
@@ -126,7 +139,7 @@ func (p *picture) addRow(fr *frame) {
 		}
 		return
 	}
-	if len(p.messages) == maxRows {
+	if len(p.messages) == rows {
 		return
 	}
 	p.messages = append(p.messages, row{})
@@ -135,6 +148,18 @@ func (p *picture) addRow(fr *frame) {
 	if state == flying {
 		r.flights = []*frame{fr}
 	}
+}
+
+// onHold is how many frames wait on a link until somebody lets them go.
+func (p *picture) onHold(from, to int) int {
+	links := p.lab.status.Links
+	i, ok := slices.BinarySearchFunc(links, [2]int{from, to}, func(l netlab.LinkStatus, ends [2]int) int {
+		return cmp.Or(cmp.Compare(l.From, ends[0]), cmp.Compare(l.To, ends[1]))
+	})
+	if !ok {
+		return 0
+	}
+	return links[i].OnHold
 }
 
 // watchable: a flight that lasts more than two frames of the screen can be

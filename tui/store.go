@@ -13,6 +13,7 @@ import (
 const (
 	keepEvents = 2000
 	keepFrames = 256
+	keepHeld   = keepFrames / 2 // of those older than that, how many that are held
 	keepMarks  = 2000
 )
 
@@ -124,8 +125,8 @@ func (l *labState) copyTo(dst *labState) {
 	*dst = *l
 	dst.status.Nodes = append(nodes[:0], l.status.Nodes...)
 	dst.status.Links = append(links[:0], l.status.Links...)
-	dst.frames.list = append(frames[:0], l.frames.recent()...)
-	dst.beats.list = append(beats[:0], l.beats.recent()...)
+	dst.frames.list = l.frames.recent(frames[:0])
+	dst.beats.list = l.beats.recent(beats[:0])
 	dst.frames.matches, dst.beats.matches = nil, nil
 	dst.walls.base = nil
 }
@@ -172,6 +173,10 @@ func (l *labState) apply(u netlab.Update, history []netlab.Event, now time.Time)
 		l.missed += u.Missed
 	}
 	l.noteTerm(labNow, l.status.Term)
+	if u.Status != nil { // with it come all that are under way
+		l.frames.landed()
+		l.beats.landed()
+	}
 	routine := 0
 	for i := range u.Frames {
 		if l.addFrame(u.Frames[i], now) {
@@ -314,7 +319,23 @@ type frameLog struct {
 	matches map[[2]int]uint64 // last index confirmed, by link of the answer
 }
 
-func (f *frameLog) recent() []frame { return f.list[max(0, len(f.list)-keepFrames):] }
+// recent appends the last frames to dst, behind those before them that are held
+// still, of many the oldest.
+func (f *frameLog) recent(dst []frame) []frame {
+	last := max(0, len(f.list)-keepFrames)
+	held := 0
+	for i := range last {
+		if f.list[i].Held && held < keepHeld {
+			dst, held = append(dst, f.list[i]), held+1
+		}
+	}
+	return append(dst, f.list[last:]...)
+}
+
+// landed forgets the frames of which nobody said how they ended.
+func (f *frameLog) landed() {
+	f.list = slices.DeleteFunc(f.list, func(fr frame) bool { return fr.ArrivedNS == 0 && fr.DroppedNS == 0 })
+}
 
 // update replaces a frame that is known and tells whether it was.
 func (f *frameLog) update(fr *frame) bool {
@@ -329,7 +350,7 @@ func (f *frameLog) update(fr *frame) bool {
 
 func (f *frameLog) add(fr *frame) {
 	if len(f.list) >= 2*keepFrames {
-		f.list = f.list[:copy(f.list, f.list[len(f.list)-keepFrames:])]
+		f.list = f.recent(f.list[:0])
 	}
 	f.list = append(f.list, *fr)
 }
