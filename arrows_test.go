@@ -29,7 +29,7 @@ var pure = map[string][]string{
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
 	"netlab/check":   {"node/deed", "raft"},
-	"netlab/sim":     {"netlab/link", "node/clock", "node/kv", "node/wire", "raft", "math/rand/v2"},
+	"netlab/sim":     {"netlab/link", "node/clock", "node/deed", "node/kv", "node/wire", "raft", "math/rand/v2"},
 	"node/deed":      {"raft"},
 }
 

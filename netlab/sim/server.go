@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/deed"
 	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
@@ -52,6 +53,7 @@ type server struct {
 	reads    reads
 	saves    saves
 	commands uint64 // how many the state machine has taken
+	witness  deed.Witness
 }
 
 // gated is a message that leaves when a write is durable.
@@ -103,7 +105,8 @@ func (w *World) Start(id raft.NodeID, c NodeConfig) (notes []string, err error) 
 	s.disk.recover()
 	s.cfg = c
 	s.cfg.Raft.ID = id
-	core, err := raft.New(s.cfg.Raft, &s.disk.image, s.disk.restored(), s.now())
+	restored := s.disk.restored()
+	core, err := raft.New(s.cfg.Raft, &s.disk.image, restored, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +118,11 @@ func (w *World) Start(id raft.NodeID, c NodeConfig) (notes []string, err error) 
 	s.applied, s.part, s.gate, s.lastSync, s.synced, s.heard, s.commands = 0, snapshot{}, nil, 0, 0, 0, 0
 	s.tickAt, s.tick, s.inbox, s.asked, s.pending, s.reads = raft.Never, 0, nil, nil, nil, reads{}
 	s.saves = saves{limit: c.SnapshotBytes}
+	if w.watch != nil {
+		s.witness.Reset()
+		s.witness.Started(s.now(), &restored, s.cfg.Raft.Members)
+		s.witness.Stored(s.now(), s.disk.entries)
+	}
 	if newest := s.disk.newest(); newest.meta.Index > 0 {
 		if err := s.become(newest); err != nil {
 			s.end()
@@ -179,6 +187,7 @@ func (s *server) end() {
 	}
 	s.core, s.store = nil, nil
 	s.disk.queue, s.disk.syncing, s.disk.event = nil, 0, 0
+	s.testify()
 	s.hangUp()
 	s.saves.fail(s, "it has ended")
 	s.w.touch(s)
@@ -331,6 +340,7 @@ func (s *server) settle() {
 			return
 		}
 		if len(rd.Events) > 0 && s.w.watch != nil {
+			s.witness.Ready(&rd)
 			s.w.watch.Did(s.id, s.life, rd.Events)
 		}
 		for i := range rd.Messages {
@@ -340,6 +350,7 @@ func (s *server) settle() {
 			return
 		}
 		s.apply(rd.Committed)
+		s.testify()
 		s.hear(rd.Reads)
 	}
 	if s.core == nil {
@@ -364,9 +375,6 @@ func (s *server) persist(rd *raft.Ready) bool {
 	}
 	if rd.Sync == 0 && len(rd.AfterSync) == 0 {
 		return true
-	}
-	if s.w.watch != nil && (len(rd.Entries) > 0 || rd.Install != nil) {
-		s.w.watch.Stored(s.id, s.life, rd.Install, rd.Entries)
 	}
 	if rd.Sync != 0 {
 		w := write{sync: rd.Sync, state: rd.State, entries: rd.Entries}
@@ -426,9 +434,32 @@ func (s *server) apply(entries []raft.Entry) {
 	s.core.Applied(s.applied)
 }
 
+// tell tells what came of an entry.
 func (s *server) tell(e *raft.Entry, r *kv.Result) {
-	if s.w.watch != nil {
-		s.w.watch.Applied(s.id, s.life, e, r)
+	if s.w.watch == nil {
+		return
+	}
+	var effect deed.Effect
+	if e.Kind == raft.EntryCommand {
+		switch t := s.store.Took(); {
+		case t.Repeated:
+			effect.Is = deed.Repeated
+		case t.Session != 0:
+			effect = deed.Effect{Is: deed.TookEffect, Session: t.Session, Seq: t.Seq}
+		}
+	}
+	s.witness.Apply(s.now(), e, effect)
+	s.w.watch.Applied(s.id, s.life, e, r)
+}
+
+// testify hands on what was done.
+func (s *server) testify() {
+	if s.w.watch == nil {
+		return
+	}
+	if deeds := s.witness.Deeds(); len(deeds) > 0 {
+		s.w.watch.Deeds(s.id, deeds)
+		s.witness.Reset()
 	}
 }
 

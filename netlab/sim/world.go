@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/node/deed"
 	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -38,10 +39,9 @@ type Watcher interface {
 	// Did tells what a server's core did. Its times are those of the server's own
 	// clock.
 	Did(id raft.NodeID, life int, events []raft.Event)
-	// Stored tells what a server gives its disk to write: a snapshot that takes
-	// effect, which may be nil, and then entries, the first of which is written over
-	// what the log has from there on.
-	Stored(id raft.NodeID, life int, install *raft.Install, entries []raft.Entry)
+	// Deeds tells the same for who checks it: what became of a server's log, votes
+	// and state machine, complete and in order, from its start on.
+	Deeds(id raft.NodeID, deeds []deed.Deed)
 	// Applied tells that a server's state machine has taken an entry, and what came of it.
 	Applied(id raft.NodeID, life int, e *raft.Entry, r *kv.Result)
 	// Landed tells that a frame has arrived or was dropped. Without Options.Record

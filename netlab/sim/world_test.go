@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/raftlab/raftlab/netlab/check"
 	"github.com/raftlab/raftlab/netlab/link"
+	"github.com/raftlab/raftlab/node/deed"
 	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
@@ -23,6 +25,7 @@ type trace struct {
 	w     *World
 	lines []string
 	ended map[raft.NodeID]string
+	check *check.Checker // nil: nobody checks
 }
 
 func (t *trace) say(format string, args ...any) {
@@ -35,12 +38,12 @@ func (t *trace) Did(id raft.NodeID, life int, events []raft.Event) {
 	}
 }
 
-func (t *trace) Stored(id raft.NodeID, life int, install *raft.Install, entries []raft.Entry) {
-	if install != nil {
-		t.say("%v/%d installs %d", id, life, install.Meta.Index)
-	}
-	if n := len(entries); n > 0 {
-		t.say("%v/%d stores %d-%d of term %d", id, life, entries[0].Index, entries[n-1].Index, entries[n-1].Term)
+func (t *trace) Deeds(id raft.NodeID, deeds []deed.Deed) {
+	for i := range deeds {
+		t.say("%v deed %d: %d %d-%d", id, deeds[i].Kind, deeds[i].Term, deeds[i].First, deeds[i].Index)
+		if t.check != nil {
+			t.check.Deed(id, &deeds[i])
+		}
 	}
 }
 
@@ -70,7 +73,7 @@ type cluster struct {
 
 func newCluster(t *testing.T, n int, seed uint64, change func(*NodeConfig)) *cluster {
 	t.Helper()
-	tr := &trace{ended: make(map[raft.NodeID]string)}
+	tr := &trace{ended: make(map[raft.NodeID]string), check: check.New(check.Config{Window: 1 << 12})}
 	c := &cluster{World: New(Options{Seed: seed, Watch: tr, Record: 4096}), t: t, trace: tr, n: n}
 	tr.w = c.World
 	var voters []raft.NodeID
@@ -516,6 +519,9 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				t.Fatalf("seed %d: %v has %s, %v has %s", seed, id, got, c.ids[0], first)
 			}
 		}
+		if v := c.trace.check.Violations(); len(v) > 0 {
+			t.Fatalf("seed %d: %s", seed, v[0].Message())
+		}
 		value, _, _ := c.server(c.ids[0]).store.Get([]byte("n"))
 		n := 0
 		fmt.Sscan(string(value), &n)
@@ -525,5 +531,21 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	}
 	if total < 2000 {
 		t.Errorf("only %d increments were acknowledged: nothing much was tested", total)
+	}
+}
+
+// A state machine that takes a command twice breaks what clients are promised,
+// and the checks see it.
+func TestDoubleApplyIsSeen(t *testing.T) {
+	c := newCluster(t, 3, 1, func(n *NodeConfig) { n.DoubleApply = 5 })
+	c.awaitLeader()
+	cl := c.client(1)
+	for i := range 10 {
+		if _, err := c.do(cl, wire.Request{Op: wire.OpIncr, Key: []byte("x")}); err != nil {
+			t.Fatalf("incr %d: %v", i, err)
+		}
+	}
+	if v := c.trace.check.Violations(); len(v) == 0 || v[0].Property != check.StateMachineSafety {
+		t.Errorf("seen: %v", v)
 	}
 }

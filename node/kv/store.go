@@ -15,7 +15,19 @@ type Store struct {
 	pairs    table
 	sessions sessions
 	unsafe   raft.Unsafe
+	took     Took
 }
+
+// Took says what came of a command for its client's session: which one took
+// effect, or that it had before and was only answered again. Else it is zero.
+type Took struct {
+	Session  uint64
+	Seq      uint64
+	Repeated bool
+}
+
+// Took is what the last Apply came to.
+func (s *Store) Took() Took { return s.took }
 
 // Result is what came of an entry.
 type Result struct {
@@ -54,6 +66,7 @@ func (s *Store) Apply(index raft.Index, term raft.Term, data []byte) Result {
 	if s.pairs.over != nil {
 		s.pairs.settle(settleStep)
 	}
+	s.took = Took{}
 	var c Command
 	if err := DecodeCommand(data, &c); err != nil {
 		return Result{Code: wire.CodeBad, Index: index, Term: term, Error: err.Error()}
@@ -97,6 +110,7 @@ func (s *Store) once(index raft.Index, term raft.Term, c *Command) Result {
 	}
 	a, place := client.find(c.Seq)
 	if a != nil {
+		s.took.Repeated = true
 		return a.result()
 	}
 	r := s.do(index, term, c)
@@ -107,6 +121,9 @@ func (s *Store) once(index raft.Index, term raft.Term, c *Command) Result {
 // do applies a command.
 func (s *Store) do(index raft.Index, term raft.Term, c *Command) Result {
 	r := Result{Code: wire.CodeOK, Index: index, Term: term}
+	if c.Op != wire.OpGet {
+		s.took.Session, s.took.Seq = c.Session, c.Seq
+	}
 	p := s.pairs.find(c.Key)
 	switch c.Op {
 	case wire.OpPut:
