@@ -152,7 +152,7 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 		for i, side := range s.Partition {
 			sides[i] = nodeNames(side)
 		}
-		fmt.Fprintf(&b, "\npartition: %s\n", strings.Join(sides, " | "))
+		fmt.Fprintf(&b, "\npartition%s: %s\n", wallUntil(s), strings.Join(sides, " | "))
 	}
 	if faults := faultLines(s); len(faults) > 0 {
 		b.WriteString("\n")
@@ -303,6 +303,19 @@ func logCell(n netlab.NodeStatus) string {
 		parts[i] = fmt.Sprintf("t%d×%d", r.Term, r.Count)
 	}
 	return s + strings.Join(parts, " ")
+}
+
+// wallUntil says when the partition in force ends by itself, "" when it does not.
+func wallUntil(s *netlab.Status) string {
+	for _, f := range slices.Backward(s.Faults) {
+		if f.Verb == "partition" {
+			if f.UntilNS > 0 {
+				return " until " + labTime(f.UntilNS)
+			}
+			break
+		}
+	}
+	return ""
 }
 
 // faultLines say what is set on the network beside a partition.
