@@ -76,6 +76,7 @@ type Raw struct {
 	open     map[*rawConn]struct{}
 	accepted uint64
 	failed   uint64
+	missing  bool // the target could not be reached the last time
 }
 
 // RawStats tell what a Raw has done so far.
@@ -224,14 +225,40 @@ func (r *Raw) end() {
 	})
 }
 
+// rawDialTimeout bounds how long a target may take to accept a connection: it may
+// be far away.
+const rawDialTimeout = 10 * time.Second
+
+// reached takes note of a dial's end. That the target is not there is said once,
+// not for each who tries.
+func (r *Raw) reached(err error) {
+	r.mu.Lock()
+	was := r.missing
+	r.missing = err != nil
+	if err != nil {
+		r.failed++
+	}
+	r.mu.Unlock()
+	switch {
+	case err != nil && !was:
+		r.logger.Warn("the target cannot be reached, clients are reset", "target", r.target, "reason", err)
+	case err == nil && was:
+		r.logger.Warn("the target is reached again", "target", r.target)
+	}
+}
+
 func (r *Raw) accept() error {
-	for {
+	for failing := false; ; {
 		conn, err := r.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
 		if err != nil {
-			r.logger.Error("no new connections for now", "reason", err)
+			// Out of file descriptors, most likely. What is connected goes on.
+			if !failing {
+				r.logger.Error("no new connections for now", "reason", err)
+			}
+			failing = true
 			select {
 			case <-time.After(acceptPause):
 				continue
@@ -239,6 +266,7 @@ func (r *Raw) accept() error {
 				return nil
 			}
 		}
+		failing = false
 		r.mu.Lock()
 		r.accepted++
 		c := newRawConn(r, r.accepted, conn.(*net.TCPConn))

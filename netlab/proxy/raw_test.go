@@ -284,16 +284,16 @@ func TestRawRate(t *testing.T) {
 	w.faults(ToTarget, fault(link.Rate{Bytes: 1000})) // a chunk in 10 ms
 	client.says("0123456789abcdefghij")
 	w.queued(ToTarget, 2)
-	second.says("klmno") // they share the link
+	second.says("klmno") // they share the link, and take turns
 	w.queued(ToTarget, 3)
 	w.at(10 * ms)
 	target.hears("0123456789")
 	w.queued(ToTarget, 2)
-	w.at(20 * ms)
-	target.hears("abcdefghij")
+	w.at(15 * ms)
+	other.hears("klmno")
 	w.queued(ToTarget, 1)
 	w.at(25 * ms)
-	other.hears("klmno")
+	target.hears("abcdefghij")
 }
 
 // A cut makes one way stand. Nothing is lost, and it goes on when the cut is

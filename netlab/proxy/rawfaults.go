@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/link"
-	"github.com/raftlab/raftlab/node/clock"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -19,8 +19,11 @@ type rawWay struct {
 
 	mu      sync.Mutex
 	faults  []link.Fault
-	link    link.Link     // of the faults that act on single chunks
-	stops   []stop        // the others
+	link    link.Link     // of the faults that act on a chunk as it comes
+	stops   []stop        // cuts and black holes
+	rates   link.Link     // of the throttles, which act as bytes go out
+	slowed  []link.Fault  // the same
+	rate    uint64        // counts the changes of rates
 	changed chan struct{} // closed when the faults change
 }
 
@@ -31,19 +34,24 @@ type stop struct {
 }
 
 // SetFaults sets the faults of one way, from the next chunk on. Chunks under way
-// keep their due time, but wait for a cut and vanish in a black hole.
+// keep their delay, but go as fast as the way is throttled now, wait for a cut and
+// vanish in a black hole; so does the rest of what is being written.
 func (r *Raw) SetFaults(way Way, faults []link.Fault) error {
 	rules := link.Rules{Faults: faults}
 	if err := rules.Validate(); err != nil {
 		return err
 	}
 	var stops []stop
+	var slowed []link.Fault
 	for _, f := range faults {
 		if err := checkRaw(f); err != nil {
 			return err
 		}
 		if isStop(f) {
 			stops = append(stops, stop{Fault: f})
+		}
+		if link.Is[link.Rate](f) {
+			slowed = append(slowed, f)
 		}
 	}
 	w := &r.ways[way]
@@ -56,12 +64,22 @@ func (r *Raw) SetFaults(way Way, faults []link.Fault) error {
 		}
 	}
 	w.faults, w.stops = faults, stops
-	w.link.SetRules(rules.Without(isStop))
+	w.link.SetRules(rules.Without(func(f link.Fault) bool { return isStop(f) || link.Is[link.Rate](f) }))
+	if !slices.EqualFunc(slowed, w.slowed, link.Fault.Equal) {
+		w.rates.SetRules(link.Rules{Faults: slowed})
+		w.slowed = slowed
+		w.rate++
+	}
 	w.plain.Store(len(faults) == 0)
 	close(w.changed)
 	w.changed = make(chan struct{})
 	w.mu.Unlock()
-	r.each(func(c *rawConn) { c.flows[way].signal() })
+	r.each(func(c *rawConn) {
+		if len(stops) > 0 {
+			c.flows[way].halt()
+		}
+		c.flows[way].signal()
+	})
 	return nil
 }
 
@@ -82,11 +100,11 @@ func checkRaw(f link.Fault) error {
 		return fmt.Errorf("%s: a stream of bytes has no kinds, terms and entries", f.Line(""))
 	}
 	switch f.Effect.(type) {
-	case link.Delay, link.Rate, link.Corrupt, link.Reset:
+	case link.Delay, link.Corrupt, link.Reset:
 		return nil
-	case link.Cut, link.Blackhole:
+	case link.Cut, link.Blackhole, link.Rate:
 		if m.Every > 1 || m.Prob != 0 && m.Prob != 1 || m.Next != 0 {
-			return fmt.Errorf("%s: of a stream of bytes nothing can be left out, only all of it stopped", f.Line(""))
+			return fmt.Errorf("%s: of a stream of bytes nothing can be left out, only all of it stopped or throttled", f.Line(""))
 		}
 		return nil
 	}
@@ -100,6 +118,7 @@ func (r *Raw) Hits() map[uint64]link.Hits {
 		w := &r.ways[i]
 		w.mu.Lock()
 		w.link.Hits(hits)
+		w.rates.Hits(hits)
 		for _, s := range w.stops {
 			if s.ID != 0 {
 				sum := hits[s.ID]
@@ -149,27 +168,62 @@ func (w *rawWay) stopsEnd(now raft.Time) raft.Time {
 	return end
 }
 
-// awaitOpen waits until nothing stops the way; false when over is closed before.
-func (w *rawWay) awaitOpen(c *clock.Clock, over <-chan struct{}) bool {
+// portionTime is how much of a throttled stream goes at once: what may pass in
+// that time, so that it flows.
+const portionTime = 10 * time.Millisecond
+
+// throttled tells how many bytes may go together, 0 when nothing throttles the
+// way at this time, and when that may change by itself; 0 for never. With mu held.
+func (w *rawWay) throttled(now raft.Time) (portion int, until raft.Time) {
+	for _, f := range w.slowed {
+		end := f.Match.Until
+		if end != 0 && now >= end {
+			continue
+		}
+		r := f.Effect.(link.Rate)
+		n := max(int(r.Bytes/int64(time.Second/portionTime)), 1)
+		if portion == 0 || n < portion {
+			portion = n
+		}
+		if end != 0 && (until == 0 || end < until) {
+			until = end
+		}
+	}
+	return portion, until
+}
+
+// awaitOpen waits until a connection can come about: until nothing stops either
+// way. It is false when over is closed before.
+func (r *Raw) awaitOpen(over <-chan struct{}) bool {
 	for {
-		clockSet := c.Changed()
-		now := c.Now()
-		w.mu.Lock()
-		open, end, changed := w.stopped(now, 0) == "", w.stopsEnd(now), w.changed
-		w.mu.Unlock()
+		clockSet := r.clock.Changed()
+		now := r.clock.Now()
+		var changed [2]<-chan struct{}
+		open, end := true, raft.Time(0)
+		for i := range r.ways {
+			w := &r.ways[i]
+			w.mu.Lock()
+			changed[i] = w.changed
+			open = open && w.stopped(now, 0) == ""
+			if e := w.stopsEnd(now); e != 0 && (end == 0 || e < end) {
+				end = e
+			}
+			w.mu.Unlock()
+		}
 		if open {
 			return true
 		}
 		var timeout <-chan time.Time
 		if end != 0 {
-			if wait, comes := c.Until(end); comes {
+			if wait, comes := r.clock.Until(end); comes {
 				timer := time.NewTimer(wait)
 				defer timer.Stop()
 				timeout = timer.C
 			}
 		}
 		select {
-		case <-changed:
+		case <-changed[ToTarget]:
+		case <-changed[ToClient]:
 		case <-clockSet:
 		case <-timeout:
 		case <-over:
