@@ -5,18 +5,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/netlab/proxy"
 	"github.com/raftlab/raftlab/node/clock"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 )
+
+// proxyWords are the lines that raftlab proxy takes.
+const proxyWords = `  slow [up|down] DELAY[~JITTER] [DISTRIBUTION]    up is what clients send,
+  throttle [up|down] RATE [--burst SIZE]          down what comes back;
+  corrupt [up|down] PERCENT                       both without either
+  cut [up|down]         nothing passes; TCP makes it wait
+  blackhole [up|down]   everything is taken and thrown away
+  reset                 break all connections now; with --chance PERCENT,
+                        --every K or --next K the chunks that do so
+  heal [fN] [--all]     reopen cuts and black holes, take fN away, or everything
+  faults                what is set      stats   what has passed
+  help                  these lines      quit    the same as Ctrl-C
+`
 
 func proxyVerb() *verb {
 	return &verb{
@@ -38,19 +51,13 @@ func proxyVerb() *verb {
 and a fault acts on chunks, as many as one read brings. The flags set faults for
 both ways; lines on its standard input set and take away any, while it runs:
 
-  slow [up|down] DELAY[~JITTER] [DISTRIBUTION]    up is what clients send,
-  throttle [up|down] RATE [--burst SIZE]          down what comes back;
-  corrupt [up|down] PERCENT                       both without either
-  cut [up|down]         nothing passes; TCP makes it wait
-  blackhole [up|down]   everything is taken and thrown away
-  reset                 break all connections now; with --chance PERCENT,
-                        --every K or --next K the chunks that do so
-  heal [fN] [--all]     reopen cuts and black holes, take fN away, or everything
-  faults                what is set      stats   what has passed
-  quit                  the same as Ctrl-C
-
+` + proxyWords + `
 Words and units are those of the verbs of these names; --for D ends any by itself.
--v tells of connections that end, and every second what has passed.`,
+Bytes keep their order and none is lost but by blackhole and reset. That a stream
+ends, a connection breaks or the target cannot be reached travels the same way:
+late when it is slow, and not through a cut. Connections share a throttle.
+-v tells of each connection, and every second what has passed; with -o jsonl every
+answer is an object on a line.`,
 		examples: []example{
 			{"raftlab proxy --listen 127.0.0.1:6380 --to 127.0.0.1:6379 --slow 20ms~5ms", "a Redis that is far away"},
 			{"raftlab proxy --to localhost:5432 --throttle 64KiB/s -v", "prints the port that it took"},
@@ -61,14 +68,13 @@ Words and units are those of the verbs of these names; --for D ends any by itsel
 }
 
 func runProxy(c *call) error {
-	listen, target := c.String("listen"), c.String("to")
-	for _, f := range []struct{ name, addr string }{{"listen", listen}, {"to", target}} {
-		if _, port, err := net.SplitHostPort(f.addr); err != nil || port == "" {
-			return usageErrorf("--%s wants an address like 127.0.0.1:6379, not %q", f.name, clean(f.addr)).WithHint("raftlab proxy --listen 127.0.0.1:6380 --to 127.0.0.1:6379")
-		}
+	listen, err := tcpAddr("listen", c.String("listen"))
+	if err != nil {
+		return err
 	}
-	if strings.HasPrefix(listen, ":") {
-		listen = "127.0.0.1" + listen // to be reached from elsewhere takes a word for it: 0.0.0.0
+	target, err := tcpAddr("to", c.String("to"))
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{"for", "reset-after"} {
 		if _, err := c.positive(name); err != nil {
@@ -79,12 +85,12 @@ func runProxy(c *call) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.DiscardHandler)
-	if c.Bool("verbose") && !c.quiet() {
-		log = slog.New(slog.NewTextHandler(c.sh.stderr, nil))
+	says := &sayer{call: c, level: slog.LevelWarn}
+	if c.Bool("verbose") {
+		says.level = slog.LevelInfo
 	}
 	now := clock.New(clock.Setting{Rate: 1})
-	raw, err := proxy.NewRaw(proxy.RawOptions{Target: target, Seed: c.Uint64("seed"), Clock: now, Logger: log})
+	raw, err := proxy.NewRaw(proxy.RawOptions{Target: target, Seed: c.Uint64("seed"), Clock: now, Logger: slog.New(says)})
 	if err != nil {
 		return err
 	}
@@ -96,21 +102,54 @@ func runProxy(c *call) error {
 		}
 	}
 	if err := raw.Listen(listen); err != nil {
+		e := netlab.Errorf(netlab.ExitFailed, "listen on %s: %v", clean(listen), reasonOf(err))
+		if netlab.IsInUse(err) {
+			host, _, _ := net.SplitHostPort(listen) // checked by tcpAddr
+			e = netlab.Errorf(netlab.ExitConflict, "listen on %s: another program has this port", clean(listen)).
+				WithHint("--listen %s takes any free one", net.JoinHostPort(host, "0"))
+		}
+		return e
+	}
+	at := &answer{Listen: raw.Addr(), Target: target, names: []string{raw.Addr()}, lines: []string{raw.Addr() + " -> " + target}}
+	if err := at.tell(c); err != nil {
 		return err
 	}
-	at := struct {
-		Schema string `json:"schema"`
-		Listen string `json:"listen"`
-		Target string `json:"target"`
-	}{"raftlab.proxy/1", raw.Addr(), target}
-	err = c.emit(at, []string{at.Listen}, func(w io.Writer) error { return writeLines(w, []string{at.Listen + " -> " + at.Target}) })
-	if err != nil {
-		return err
-	}
-	for _, line := range r.list() {
+	for _, line := range r.list().lines {
 		c.talk("%s", line)
 	}
+	if in, ok := c.sh.stdin.(*os.File); ok && isTerminal(in) {
+		c.talk("slow 20ms, cut down, heal and the like change it; help lists them, Ctrl-C ends it")
+	}
 	return serveRelay(c, r)
+}
+
+// tcpAddr reads an address. One without a host is of this machine alone: to be
+// reached from elsewhere takes a word for it, 0.0.0.0.
+func tcpAddr(flag, addr string) (string, error) {
+	const hint = "raftlab proxy --listen 127.0.0.1:6380 --to 127.0.0.1:6379"
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return "", usageErrorf("--%s wants an address like 127.0.0.1:6379, not %q", flag, clean(addr)).WithHint(hint)
+	}
+	n, err := net.LookupPort("tcp", port)
+	switch {
+	case err != nil:
+		return "", usageErrorf("--%s: %q is no port: it is between 1 and 65535, or the name of a service", flag, clean(port)).WithHint(hint)
+	case n == 0 && flag == "to":
+		return "", usageErrorf("--to: no program is reached by port 0").WithHint(hint)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// reasonOf is what a network error says beside what was tried.
+func reasonOf(err error) error {
+	if op := new(net.OpError); errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }
 
 // proxyLines are the faults that the flags set, as lines.
@@ -169,7 +208,7 @@ func serveRelay(c *call, r *relay) error {
 		})
 	}
 	err := g.Wait()
-	c.talk("%s", r.stats())
+	c.talk("%s", r.stats().lines[0])
 	if err == nil && parent.Err() != nil {
 		err = context.Cause(parent)
 	}
@@ -179,7 +218,7 @@ func serveRelay(c *call, r *relay) error {
 // obey does what lines on standard input say, until it ends. It returns true
 // when one says to quit.
 func (r *relay) obey(c *call) (quit bool) {
-	in := bufio.NewScanner(c.sh.stdin)
+	in := bufio.NewScanner(foregroundReader(c.sh.stdin))
 	for in.Scan() {
 		line := strings.TrimSpace(in.Text())
 		switch line {
@@ -193,7 +232,7 @@ func (r *relay) obey(c *call) (quit bool) {
 			printError(c.sh.stderr, userError(err), c.format == formatJSON || c.format == formatJSONL)
 			continue
 		}
-		if writeLines(c.sh.stdout, said) != nil {
+		if said.tell(c) != nil {
 			return true // nobody reads the answers
 		}
 	}
@@ -223,13 +262,55 @@ func (r *relay) tell(ctx context.Context, c *call) {
 }
 
 // stats is what has passed so far.
-func (r *relay) stats() string {
+func (r *relay) stats() *answer {
 	s := r.raw.Stats()
-	text := fmt.Sprintf("%s, %d open; up %s in %s, down %s in %s", plural(int(s.Accepted), "connection"), s.Open,
-		size(int64(s.Bytes[proxy.ToTarget])), plural(int(s.Chunks[proxy.ToTarget]), "chunk"),
-		size(int64(s.Bytes[proxy.ToClient])), plural(int(s.Chunks[proxy.ToClient]), "chunk"))
+	up, down := streamStats{s.Bytes[proxy.ToTarget], s.Chunks[proxy.ToTarget]}, streamStats{s.Bytes[proxy.ToClient], s.Chunks[proxy.ToClient]}
+	text := fmt.Sprintf("%s, %d open; up %s, down %s", plural(int(s.Accepted), "connection"), s.Open, up, down)
 	if s.Failed > 0 {
 		text += fmt.Sprintf("; %d did not reach the target", s.Failed)
 	}
-	return text
+	return &answer{Stats: &relayStats{Connections: s.Accepted, Open: s.Open, Failed: s.Failed, Up: up, Down: down}, lines: []string{text}}
 }
+
+func (s streamStats) String() string {
+	return size(int64(s.Bytes)) + " in " + plural(int(s.Chunks), "chunk")
+}
+
+// sayer says what the link has to tell, a line each: the message, what it is
+// about, and last the reason.
+type sayer struct {
+	call  *call
+	level slog.Level
+}
+
+func (s *sayer) Enabled(_ context.Context, level slog.Level) bool { return level >= s.level }
+
+func (s *sayer) Handle(_ context.Context, rec slog.Record) error {
+	text, reason := rec.Message, ""
+	rec.Attrs(func(a slog.Attr) bool {
+		switch value := a.Value.Resolve(); a.Key {
+		case "reason":
+			reason = ": " + value.String()
+			if err, ok := value.Any().(error); ok {
+				reason = ": " + reasonOf(err).Error()
+			}
+		case "number":
+			text = strings.Replace(text, "connection", "connection "+value.String(), 1)
+		case "target":
+			text = strings.Replace(text, "the target", value.String(), 1)
+		case "client":
+			text += ", from " + value.String()
+		case "up", "down":
+			text += ", " + a.Key + " " + size(int64(value.Uint64()))
+		default:
+			text += ", " + a.Key + " " + value.String()
+		}
+		return true
+	})
+	s.call.talk("%s", clean(text+reason))
+	return nil
+}
+
+// The link logs plain attributes only.
+func (s *sayer) WithAttrs([]slog.Attr) slog.Handler { return s }
+func (s *sayer) WithGroup(string) slog.Handler      { return s }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -203,10 +204,23 @@ func TestProxyRefusesLines(t *testing.T) {
 		{"throttle fast", "a rate in bytes a second"},
 		{"corrupt 120%", "0 to 100"},
 		{"cut --kind append", "a stream of bytes has no kinds"},
-		{"cut --next 3", "only all of it stopped"},
+		{"cut --next 3", "only all of it stopped or throttled"},
 		{"lose 5%", `"lose" is nothing that can be done to a stream of bytes`},
 		{"heal everything", "heal takes the number of a fault"},
 		{"slow 'x", "is no line"},
+		{"slow", "slow takes [up|down] DELAY[~JITTER] [DISTRIBUTION], not \"\""},
+		{"slow up", "slow takes [up|down] DELAY"},
+		{"slow sideways 3ms", `not "sideways 3ms"`},
+		{"slow 1 to 2 3ms", "slow takes [up|down] DELAY"},
+		{"throttle", "throttle takes [up|down] RATE"},
+		{"throttle down", "throttle takes [up|down] RATE"},
+		{"throttle 5 64KiB/s", "throttle takes [up|down] RATE"},
+		{"throttle 64KiB/s --chance 5%", "only all of it stopped or throttled"},
+		{"corrupt up", "corrupt takes [up|down] PERCENT"},
+		{"cut up down", `cut takes [up|down], not "down"`},
+		{"blackhole --for -1s", "--for must be longer than 0"},
+		{"heal f7", "no fault has the number f7"},
+		{"faults now", "faults takes nothing behind it"},
 	} {
 		before := len(f.errs.String())
 		if _, err := fmt.Fprintln(f.lines, c.line); err != nil {
@@ -231,6 +245,11 @@ func TestProxyUsage(t *testing.T) {
 		{"proxy --to localhost:1 --slow soon", `"soon" is none`},
 		{"proxy --to localhost:1 --fault quit", "--fault wants a line that sets a fault"},
 		{"proxy --to localhost:1 --for 0s", "--for must be longer than 0"},
+		{"proxy --to localhost:99999", `--to: "99999" is no port`},
+		{"proxy --to localhost:0", "no program is reached by port 0"},
+		{"proxy --to localhost:1 --listen :65536", `--listen: "65536" is no port`},
+		{"proxy --to localhost:1 --throttle fast", "a rate in bytes a second"},
+		{"proxy --to localhost:1 --fault throttle", "throttle takes [up|down] RATE"},
 	} {
 		var errs safeBuffer
 		code := Run(t.Context(), strings.Fields(c.line), strings.NewReader(""), io.Discard, &errs)
@@ -245,5 +264,83 @@ func TestProxyEndsInTime(t *testing.T) {
 	f := startForeign(t, "--for", "50ms", "-o", "table")
 	if code := <-f.code; code != 0 || !strings.Contains(f.errs.String(), "0 connections") {
 		t.Errorf("it exits %d and says %q", code, f.errs.String())
+	}
+}
+
+// A port that another program has is a conflict, and which are free is said.
+func TestProxyPortThatIsTaken(t *testing.T) {
+	addr := echo(t)
+	var errs safeBuffer
+	code := Run(t.Context(), []string{"proxy", "--to", addr, "--listen", addr}, strings.NewReader(""), io.Discard, &errs)
+	if want := "listen on " + addr + ": another program has this port"; code != 4 || !strings.Contains(errs.String(), want) || !strings.Contains(errs.String(), "--listen 127.0.0.1:0") {
+		t.Errorf("it exits %d and says %q, want 4 and %q", code, errs.String(), want)
+	}
+}
+
+// A target that is not there is said without being asked for, and so is each
+// connection with -v.
+func TestProxyTellsOfItsConnections(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	f := startForeign(t, "--to", nobody) // the later of two counts
+	for range 2 {
+		c, err := net.Dial("tcp", f.addr)
+		if err != nil {
+			continue // it was reset before dialing had ended
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection to nobody stands")
+		}
+		c.Close()
+	}
+	f.tell("stats", "2 connections, 0 open; up 0 B in 0 chunks, down 0 B in 0 chunks; 2 did not reach the target")
+	if want := nobody + " cannot be reached, so clients are reset: connect: connection refused\n"; strings.Count(f.errs.String(), want) != 1 {
+		t.Errorf("it says %q, want %q once", f.errs.String(), want)
+	}
+
+	f = startForeign(t, "-v")
+	c := f.dial()
+	if _, err := f.roundTrip(c, "ping", soon); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	want := fmt.Sprintf("connection 1 opened, from %v\nconnection 1 ended, from %[1]v, up 4 B, down 4 B, took ", c.LocalAddr())
+	for end := time.Now().Add(soon); !strings.Contains(f.errs.String(), want); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it says %q, want %q", f.errs.String(), want)
+		}
+	}
+}
+
+// What scripts read: an object for each answer.
+func TestProxyAnswersInJSON(t *testing.T) {
+	target := echo(t)
+	var out, errs safeBuffer
+	lines := "faults\nslow up 7ms\ncut down --for 1h\nthrottle 0\nfaults\nreset\nheal\nheal f1\nheal --all\nlose 5%\nstats\nquit\n"
+	if code := Run(t.Context(), []string{"proxy", "--to", target, "-o", "jsonl"}, strings.NewReader(lines), &out, &errs); code != 0 {
+		t.Fatalf("it exits %d: %s", code, errs.String())
+	}
+	got := regexp.MustCompile(`"left_ms":\d[\d.]*|127.0.0.1:\d+`).ReplaceAllString(out.String(), "X")
+	const want = `{"schema":"raftlab.proxy/1","listen":"X","target":"X"}
+{"schema":"raftlab.proxy/1","faults":[]}
+{"schema":"raftlab.proxy/1","faults":[{"id":"f1","way":"up","line":"slow 7ms","acted":0}]}
+{"schema":"raftlab.proxy/1","faults":[{"id":"f2","way":"down","line":"cut",X,"acted":0}]}
+{"schema":"raftlab.proxy/1","off":"throttle"}
+{"schema":"raftlab.proxy/1","faults":[{"id":"f1","way":"up","line":"slow 7ms","acted":0},{"id":"f2","way":"down","line":"cut",X,"acted":0}]}
+{"schema":"raftlab.proxy/1","broken":0}
+{"schema":"raftlab.proxy/1","healed":["f2"]}
+{"schema":"raftlab.proxy/1","healed":["f1"]}
+{"schema":"raftlab.proxy/1","healed":[]}
+{"schema":"raftlab.proxy/1","stats":{"connections":0,"open":0,"failed":0,"up":{"bytes":0,"chunks":0},"down":{"bytes":0,"chunks":0}}}
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if !strings.Contains(errs.String(), `{"code":2,"message":"\"lose\" is nothing that can be done to a stream of bytes"`) {
+		t.Errorf("a wrong line is %q", errs.String())
 	}
 }

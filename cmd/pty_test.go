@@ -60,3 +60,29 @@ func TestTerminalKeepsItsName(t *testing.T) {
 		t.Errorf("doctor says %q, want it to know the terminal", out)
 	}
 }
+
+// In the background a terminal is not read: reading it would stop the process
+// and all it carries.
+func TestProxyInTheBackground(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	cmd := exec.Command(bash, "-c", `set -m; "$0" proxy --to 127.0.0.1:1 --for 300ms & wait $!; echo "code $?"`, binary)
+	cmd.Env = append(os.Environ(), "RAFTLAB_HOME="+t.TempDir())
+	terminal, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	out, err := io.ReadAll(terminal)
+	if err != nil && !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(out, []byte("code 0")) || !bytes.Contains(out, []byte("0 connections, 0 open")) {
+		t.Errorf("it says %q, want it to run to its end", out)
+	}
+}

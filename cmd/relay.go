@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,53 @@ type relay struct {
 	ways [2]link.Rules
 }
 
+// answer is what there is to say to a line. Of the fields for scripts each kind of
+// line has its own.
+type answer struct {
+	Listen string       `json:"listen,omitempty"`
+	Target string       `json:"target,omitempty"`
+	Faults []relayFault `json:"faults,omitzero"`  // of faults, and of a line that sets one
+	Off    string       `json:"off,omitempty"`    // the verb whose faults it takes away
+	Healed []string     `json:"healed,omitzero"`  // numbers
+	Broken *int         `json:"broken,omitempty"` // connections
+	Stats  *relayStats  `json:"stats,omitempty"`
+	Help   []string     `json:"help,omitempty"`
+
+	names, lines []string // with -q, and for people
+}
+
+// relayFault is a fault on a stream.
+type relayFault struct {
+	ID     string  `json:"id"`
+	Way    string  `json:"way"`  // both, up, down
+	Line   string  `json:"line"` // what sets it
+	LeftMS float64 `json:"left_ms,omitempty"`
+	Acted  uint64  `json:"acted"` // chunks
+}
+
+// relayStats are what has passed.
+type relayStats struct {
+	Connections uint64      `json:"connections"`
+	Open        int         `json:"open"`
+	Failed      uint64      `json:"failed"` // they did not reach the target
+	Up          streamStats `json:"up"`
+	Down        streamStats `json:"down"`
+}
+
+type streamStats struct {
+	Bytes  uint64 `json:"bytes"`
+	Chunks uint64 `json:"chunks"`
+}
+
+// tell prints it.
+func (a *answer) tell(c *call) error {
+	v := struct {
+		Schema string `json:"schema"`
+		*answer
+	}{"raftlab.proxy/1", a}
+	return c.emit(v, a.names, func(w io.Writer) error { return writeLines(w, a.lines) })
+}
+
 // wayWords are the words for ways, and how a verb for links is told them.
 var wayWords = []struct {
 	word  string
@@ -39,34 +87,39 @@ var wayWords = []struct {
 }
 
 // do does what a line says and returns what there is to say about it.
-func (r *relay) do(line string) ([]string, error) {
+func (r *relay) do(line string) (*answer, error) {
 	words, err := script.Split(line)
 	if err != nil || len(words) == 0 {
 		return nil, usageErrorf("%q is no line", clean(line)).WithHint("raftlab help proxy")
 	}
 	verb, rest := words[0], words[1:]
 	switch {
-	case verb == "faults":
+	case verb == "help" && len(rest) == 0:
+		lines := strings.Split(strings.TrimSuffix(proxyWords, "\n"), "\n")
+		return &answer{Help: lines, lines: lines}, nil
+	case verb == "faults" && len(rest) == 0:
 		return r.list(), nil
-	case verb == "stats":
-		return []string{r.stats()}, nil
+	case verb == "stats" && len(rest) == 0:
+		return r.stats(), nil
+	case verb == "help" || verb == "faults" || verb == "stats":
+		return nil, usageErrorf("%s takes nothing behind it, got %s", verb, clean(strings.Join(rest, " "))).WithHint("raftlab help proxy")
 	case verb == "heal":
 		return r.heal(rest)
 	case verb == "reset" && len(rest) == 0:
 		open := r.raw.Stats().Open
 		r.raw.Reset()
-		return []string{plural(open, "connection") + " broken"}, nil
+		return &answer{Broken: &open, lines: []string{plural(open, "connection") + " broken"}}, nil
 	}
 	switch verb {
 	case "slow", "throttle", "corrupt", "reset", "cut", "blackhole":
 		return r.set(verb, rest)
 	}
 	return nil, usageErrorf("%q is nothing that can be done to a stream of bytes", clean(verb)).
-		WithHint("slow, throttle, corrupt, cut, blackhole, reset, heal, faults, stats, quit; raftlab help proxy")
+		WithHint("slow, throttle, corrupt, cut, blackhole, reset, heal, faults, stats, help, quit")
 }
 
 // set sets a fault. The words are read as those of the verb for links.
-func (r *relay) set(verb string, rest []string) ([]string, error) {
+func (r *relay) set(verb string, rest []string) (*answer, error) {
 	way := wayWords[0]
 	if len(rest) > 0 {
 		for _, w := range wayWords {
@@ -75,6 +128,9 @@ func (r *relay) set(verb string, rest []string) ([]string, error) {
 				break
 			}
 		}
+	}
+	if !wellFormed(verb, rest) {
+		return nil, usageErrorf("%s takes %s, not %q", verb, streamArgs[verb], clean(strings.Join(rest, " "))).WithHint("raftlab help proxy")
 	}
 	op, err := parseOp(quoteWords(slices.Concat([]string{verb}, way.links, rest)))
 	if err != nil {
@@ -106,26 +162,68 @@ func (r *relay) set(verb string, rest []string) ([]string, error) {
 		r.ways[w] = rules
 	}
 	if off {
-		return []string{verb + " is off, " + way.word}, nil
+		return &answer{Off: verb, lines: []string{verb + " is off, " + way.word}}, nil
 	}
 	r.last++
-	return []string{r.text(f, way.word)}, nil
+	return faultsAnswer([]relayFault{r.shown(f, way.word)}), nil
+}
+
+// streamArgs are what the lines that set faults take.
+var streamArgs = map[string]string{
+	"slow": "[up|down] DELAY[~JITTER] [DISTRIBUTION]", "throttle": "[up|down] RATE [--burst SIZE]", "corrupt": "[up|down] PERCENT",
+	"cut": "[up|down]", "blackhole": "[up|down]", "reset": "[up|down], with --chance, --every or --next the chunks that do so",
+}
+
+// wellFormed tells whether there are as many words behind a verb as it takes, so
+// that none can be read as a word for links, which the verb for links has there.
+func wellFormed(verb string, words []string) bool {
+	var args []string
+	for i, w := range words {
+		flag := i > 0 && strings.HasPrefix(words[i-1], "--") && !strings.Contains(words[i-1], "=")
+		if !strings.HasPrefix(w, "--") && !flag {
+			args = append(args, strings.ToLower(w))
+		}
+	}
+	switch verb {
+	case "slow":
+		return len(args) == 1 || len(args) == 2 && (args[0] == tableWord || slices.Contains(netlab.Distributions(), args[1]))
+	case "throttle", "corrupt":
+		return len(args) == 1
+	}
+	return len(args) == 0
 }
 
 // over tells whether a fault has ended by itself.
 func (r *relay) over(f link.Fault) bool { return f.Match.Until != 0 && f.Match.Until <= r.clock.Now() }
 
-// text is a fault as the list has it.
-func (r *relay) text(f link.Fault, way string) string {
-	text := fmt.Sprintf("f%d  %-4s  %s", f.ID, way, f.Line(""))
+// shown is a fault as the list has it.
+func (r *relay) shown(f link.Fault, way string) relayFault {
+	s := relayFault{ID: fmt.Sprintf("f%d", f.ID), Way: way, Line: f.Line("")}
 	if f.Match.Until != 0 {
-		text += "  (" + shortDuration(time.Duration(max(0, f.Match.Until-r.clock.Now())).Round(time.Millisecond)) + " left)"
+		s.LeftMS = time.Duration(max(0, f.Match.Until-r.clock.Now())).Seconds() * 1000
 	}
-	return text
+	return s
+}
+
+// faultsAnswer lists faults.
+func faultsAnswer(faults []relayFault) *answer {
+	a := &answer{Faults: faults}
+	for _, f := range faults {
+		text := fmt.Sprintf("%s  %-4s  %s", f.ID, f.Way, f.Line)
+		if f.LeftMS != 0 {
+			left := time.Duration(f.LeftMS * float64(time.Millisecond)).Round(time.Millisecond)
+			text += "  (" + shortDuration(left) + " left)"
+		}
+		if f.Acted > 0 {
+			text += "  on " + plural(int(f.Acted), "chunk")
+		}
+		a.names, a.lines = append(a.names, f.ID), append(a.lines, text)
+	}
+	return a
 }
 
 // list is what is set.
-func (r *relay) list() []string {
+func (r *relay) list() *answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	up, down := r.ways[proxy.ToTarget].Without(r.over).Faults, r.ways[proxy.ToClient].Without(r.over).Faults
@@ -148,25 +246,25 @@ func (r *relay) list() []string {
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int { return int(a.f.ID) - int(b.f.ID) })
-	lines := []string{"nothing is set"}
-	if len(all) > 0 {
-		lines = nil
+	faults := make([]relayFault, len(all))
+	for i, e := range all {
+		faults[i] = r.shown(e.f, e.way)
+		faults[i].Acted = hits[e.f.ID].Acted
 	}
-	for _, e := range all {
-		line := r.text(e.f, e.way)
-		if n := hits[e.f.ID].Acted; n > 0 {
-			line += "  on " + plural(int(n), "chunk")
-		}
-		lines = append(lines, line)
+	a := faultsAnswer(faults)
+	if len(all) == 0 {
+		a.lines = []string{"nothing is set"}
 	}
-	return lines
+	return a
 }
 
 // heal takes faults away: cuts and black holes, one by its number, or all.
-func (r *relay) heal(words []string) ([]string, error) {
+func (r *relay) heal(words []string) (*answer, error) {
 	drop := func(f link.Fault) bool { return link.Is[link.Cut](f) || link.Is[link.Blackhole](f) }
+	id := uint64(0)
 	if len(words) > 0 {
-		id, err := strconv.ParseUint(strings.TrimPrefix(words[0], "f"), 10, 64)
+		var err error
+		id, err = strconv.ParseUint(strings.TrimPrefix(words[0], "f"), 10, 64)
 		switch {
 		case len(words) > 1 || words[0] != "--all" && words[0] != "all" && err != nil:
 			return nil, usageErrorf("heal takes the number of a fault, or --all, not %q", clean(strings.Join(words, " "))).WithHint("faults lists them")
@@ -178,12 +276,12 @@ func (r *relay) heal(words []string) ([]string, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	gone := make(map[uint64]bool)
+	var gone []uint64
 	for w := range r.ways {
 		rules := r.ways[w].Without(r.over)
 		for _, f := range rules.Faults {
-			if drop(f) {
-				gone[f.ID] = true
+			if drop(f) && !slices.Contains(gone, f.ID) {
+				gone = append(gone, f.ID)
 			}
 		}
 		rules = rules.Without(drop)
@@ -192,10 +290,18 @@ func (r *relay) heal(words []string) ([]string, error) {
 		}
 		r.ways[w] = rules
 	}
-	if len(gone) == 0 {
-		return []string{"nothing to heal"}, nil
+	if len(gone) == 0 && id != 0 {
+		return nil, usageErrorf("no fault has the number f%d", id).WithHint("faults lists them")
 	}
-	return []string{plural(len(gone), "fault") + " gone"}, nil
+	slices.Sort(gone)
+	a := &answer{Healed: []string{}, lines: []string{"nothing to heal"}}
+	for _, id := range gone {
+		a.Healed = append(a.Healed, fmt.Sprintf("f%d", id))
+	}
+	if a.names = a.Healed; len(gone) > 0 {
+		a.lines = []string{plural(len(gone), "fault") + " gone"}
+	}
+	return a, nil
 }
 
 // streamFault is the fault on a stream of bytes that op asks for. off tells that

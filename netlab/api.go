@@ -94,7 +94,7 @@ func (a *api) listen(socket string) ([]net.Listener, error) {
 	if err != nil {
 		unix.Close()
 		e := Errorf(ExitFailed, "listen on %s: %v", addr, err)
-		if isInUse(err) {
+		if IsInUse(err) {
 			host, _, _ := net.SplitHostPort(addr) // checked by Validate
 			e = Errorf(ExitConflict, "listen on %s: another program has this port", addr).
 				WithHint("raftlab up --listen %s takes any free one", net.JoinHostPort(host, "0"))

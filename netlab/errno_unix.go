@@ -12,8 +12,8 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// isInUse tells whether somebody else has the port.
-func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+// IsInUse tells whether somebody else has the port.
+func IsInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
 // isNotEmpty tells whether a directory was not removed because something new is in it.
 func isNotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }

@@ -10,8 +10,8 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112))
 }
 
-// isInUse tells whether somebody else has the port: WSAEADDRINUSE, WSAEACCES.
-func isInUse(err error) bool {
+// IsInUse tells whether somebody else has the port: WSAEADDRINUSE, WSAEACCES.
+func IsInUse(err error) bool {
 	return errors.Is(err, syscall.Errno(10048)) || errors.Is(err, syscall.Errno(10013))
 }
 

@@ -241,7 +241,7 @@ func (r *Raw) reached(err error) {
 	r.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		r.logger.Warn("the target cannot be reached, clients are reset", "target", r.target, "reason", err)
+		r.logger.Warn("the target cannot be reached, so clients are reset", "target", r.target, "reason", err)
 	case err == nil && was:
 		r.logger.Warn("the target is reached again", "target", r.target)
 	}

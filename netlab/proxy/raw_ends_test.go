@@ -309,14 +309,13 @@ func TestRawChaos(t *testing.T) {
 			var all sync.WaitGroup
 			flood := func(name string, from, to end, n uint64) {
 				rng := rand.New(rand.NewPCG(seed, n))
+				bytes := rand.NewChaCha8([32]byte{byte(seed), byte(n)})
 				size := 1 + rng.IntN(200<<10)
 				sent := sha256.New()
 				all.Go(func() {
 					for left := size; left > 0; {
 						data := make([]byte, min(left, 1+rng.IntN(20_000)))
-						for i := range data {
-							data[i] = byte(rng.Uint32())
-						}
+						bytes.Read(data)
 						sent.Write(data)
 						left -= len(data)
 						if _, err := from.Write(data); err != nil {

@@ -172,9 +172,9 @@ func TestRawCarriesEveryByte(t *testing.T) {
 		size   int
 		faults []link.Fault
 	}{
-		{"straight", 0, 20 << 20, nil},
+		{"straight", 0, 8 << 20, nil},
 		{"in small chunks", 7, 20_000, nil},
-		{"slow", 0, 8 << 20, []link.Fault{delayOf(2 * ms)}},
+		{"slow", 0, 4 << 20, []link.Fault{delayOf(2 * ms)}},
 		{"slow and unsteady", 1000, 1 << 20, []link.Fault{fault(link.Delay{Mean: raft.Duration(2 * ms), Jitter: raft.Duration(2 * ms)})}},
 		{"throttled", 1000, 1 << 20, []link.Fault{fault(link.Rate{Bytes: 10 << 20})}},
 	} {
@@ -188,10 +188,7 @@ func TestRawCarriesEveryByte(t *testing.T) {
 			for i, e := range []end{client, target} {
 				go func() {
 					data := make([]byte, tt.size)
-					rng := rand.New(rand.NewPCG(1, uint64(i)))
-					for j := range data {
-						data[j] = byte(rng.Uint32())
-					}
+					rand.NewChaCha8([32]byte{byte(i)}).Read(data)
 					sums <- sha256.Sum256(data)
 					if _, err := e.Write(data); err != nil {
 						t.Errorf("write: %v", err)
