@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/raftlab/raftlab/netlab/link"
 	"github.com/raftlab/raftlab/netlab/proxy"
@@ -119,6 +120,88 @@ func copyPipe() (*pipe, error) {
 		p.copies.Go(func() { _, _ = io.Copy(out.w, in.r) }) // it ends with its connections
 		return way{in.w, out.r}, nil
 	})
+}
+
+// pausePipe has in the middle of each way what any program would do for a delay:
+// read, sleep, write.
+func pausePipe(delay time.Duration) (*pipe, error) {
+	return openPipe(func(p *pipe, _, _ raft.NodeID) (w way, err error) {
+		front, err := p.listen()
+		if err != nil {
+			return w, err
+		}
+		back, err := p.listen()
+		if err != nil {
+			return w, err
+		}
+		in, err := p.connect(front)
+		if err != nil {
+			return w, err
+		}
+		out, err := p.connect(back)
+		if err != nil {
+			return w, err
+		}
+		p.copies.Go(func() {
+			buf := make([]byte, 1<<10)
+			for {
+				n, err := in.r.Read(buf)
+				if err != nil {
+					return // the pipe is closed
+				}
+				time.Sleep(delay)
+				if _, err := out.w.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+		})
+		return way{in.w, out.r}, nil
+	})
+}
+
+// rawPipe has a raw link in between, with these faults on the way there, and
+// another on the way back.
+func rawPipe(faults ...link.Effect) (*pipe, error) {
+	return openPipe(func(p *pipe, _, _ raft.NodeID) (w way, err error) {
+		l, err := p.listen()
+		if err != nil {
+			return w, err
+		}
+		raw, err := benchRaw(p, l.Addr().String())
+		if err != nil {
+			return w, err
+		}
+		var rules link.Rules
+		for _, e := range faults {
+			rules = rules.With(link.Fault{Effect: e})
+		}
+		if err := raw.SetFaults(proxy.ToTarget, rules.Faults); err != nil {
+			return w, err
+		}
+		return p.throughRaw(raw, l)
+	})
+}
+
+// benchRaw is a raw link to a target, which ends with the pipe.
+func benchRaw(p *pipe, target string) (*proxy.Raw, error) {
+	raw, err := proxy.NewRaw(proxy.RawOptions{Target: target, Seed: 1})
+	if err != nil {
+		return nil, err
+	}
+	p.later(raw.Close)
+	if err := raw.Listen("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	p.copies.Go(func() { _ = raw.Run(context.Background()) }) // Close ends it
+	return raw, nil
+}
+
+// throughRaw opens one connection over a raw link.
+func (p *pipe) throughRaw(raw *proxy.Raw, target net.Listener) (w way, err error) {
+	if w.w, err = p.keep(net.Dial("tcp", raw.Addr())); err == nil {
+		w.r, err = p.keep(target.Accept())
+	}
+	return w, err
 }
 
 // benchNetwork is a lab's network without a lab, which ends with the pipe.

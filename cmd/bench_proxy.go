@@ -21,12 +21,14 @@ const (
 	benchPing   = 64       // bytes of a frame that goes there and back
 	benchBlock  = 64 << 10 // bytes of a frame that is streamed
 	benchBatch  = 64       // heartbeats in one write
-	benchDelay  = 20 * time.Millisecond
-	benchTurns  = 4 // what is compared takes turns, so that a busy moment hits all
+	benchTurns  = 4        // what is compared takes turns, so that a busy moment hits all
 	benchNodes  = netlab.NodesMax
 	benchSettle = 200 * time.Millisecond // before memory is counted
 	benchLate   = 5 * time.Second        // for the first frame of a turn
 )
+
+// benchDelays are the delays that are measured.
+var benchDelays = []time.Duration{time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}
 
 func benchProxyVerb() *verb {
 	return &verb{
@@ -34,11 +36,14 @@ func benchProxyVerb() *verb {
 		flags: []cli.Flag{
 			&cli.DurationFlag{Name: "for", Usage: "`D` real time of each figure and path", Value: 2 * time.Second},
 		},
-		about: `Beside the lab's network it measures a bare connection and one with an io.Copy in
-the middle, by turns in the same run: what a hop costs anyway on this machine. A
-round trip has two hops, so a hop adds half of what it takes longer than bare.
-Connections and memory are those of a network of 21 nodes with all 420 links open;
-the ends of the connections, which are in this process too, are counted before.`,
+		about: `Beside the lab's network and a raw link, as "raftlab proxy" has them, it measures a
+bare connection and one with an io.Copy in the middle, by turns in the same run: what
+a hop costs anyway on this machine. A round trip has two hops, so a hop adds half of
+what it takes longer than bare. Delays are measured one frame at a time, beside a
+hop that reads, sleeps and writes.
+Connections and memory are those of a network of 21 nodes with all 420 links open,
+and of a raw link with as many connections; the ends of the connections, which are
+in this process too, are counted before.`,
 		examples: []example{
 			{"raftlab bench proxy", "all figures"},
 			{"raftlab bench proxy --for 5s -o json", "for scripts"},
@@ -49,24 +54,27 @@ the ends of the connections, which are in this process too, are counted before.`
 
 // proxyJSON are the figures of bench proxy.
 type proxyJSON struct {
-	Schema string    `json:"schema"`
-	Bench  string    `json:"bench"`
-	Ping   []pingRun `json:"ping"`   // 64 bytes there and back
-	Stream []flowRun `json:"stream"` // frames of 64 KiB one way
-	Frames []flowRun `json:"frames"` // heartbeats one way
-	Delay  delayRun  `json:"delay"`
-	Links  linksRun  `json:"links"`
+	Schema string     `json:"schema"`
+	Bench  string     `json:"bench"`
+	Ping   []pingRun  `json:"ping"`   // 64 bytes there and back
+	Stream []flowRun  `json:"stream"` // frames of 64 KiB one way
+	Frames []flowRun  `json:"frames"` // heartbeats one way
+	Delays []delayRun `json:"delays"`
+	Links  linksRun   `json:"links"`
+	Raw    rawRun     `json:"raw"`
 }
 
 // pingRun are round trips over one path. Of bare a hop adds nothing.
 type pingRun struct {
-	Path  string  `json:"path"` // bare, iocopy, proxy
+	Path  string  `json:"path"` // bare, iocopy, proxy, raw
 	Trips int64   `json:"trips"`
 	P50US float64 `json:"p50_us"`
 	P99US float64 `json:"p99_us"`
 	Added struct {
 		P50US float64 `json:"p50_us"`
 		P99US float64 `json:"p99_us"`
+		// The first as a multiple of what the io.Copy adds; 0 when that adds nothing.
+		OfIOCopy float64 `json:"p50_of_iocopy"`
 	} `json:"added_per_hop"`
 }
 
@@ -80,6 +88,7 @@ type flowRun struct {
 
 // delayRun is how long frames take over a link that is slow, one at a time.
 type delayRun struct {
+	Path    string  `json:"path"` // sleep, proxy, raw
 	AskedMS float64 `json:"asked_ms"`
 	Frames  int64   `json:"frames"`
 	P50MS   float64 `json:"p50_ms"`
@@ -97,13 +106,21 @@ type linksRun struct {
 	Goroutines   int     `json:"goroutines"`
 }
 
+// rawRun is a raw link with as many connections as a network of 21 nodes has links.
+type rawRun struct {
+	Connections  int   `json:"connections"` // of clients; as many go on to the target
+	MemoryBytes  int64 `json:"memory_bytes"`
+	BytesPerConn int64 `json:"bytes_per_connection"`
+	Goroutines   int   `json:"goroutines"`
+}
+
 func benchProxy(c *call) error {
 	length := c.Duration("for")
 	if length <= 0 {
 		return usageErrorf("--for must be longer than 0, not %s", shortDuration(length))
 	}
 	ctx := c.Context.Context
-	paths := []benchPath{{"bare", barePipe}, {"iocopy", copyPipe}, {"proxy", func() (*pipe, error) { return labPipe() }}}
+	paths := []benchPath{{"bare", barePipe}, {"iocopy", copyPipe}, {"proxy", func() (*pipe, error) { return labPipe() }}, {"raw", func() (*pipe, error) { return rawPipe() }}}
 	out := proxyJSON{Schema: netlab.SchemaBench, Bench: "proxy"}
 	var err error
 	for _, step := range []struct {
@@ -113,8 +130,9 @@ func benchProxy(c *call) error {
 		{"round trips of 64 bytes", func() error { out.Ping, err = benchPings(ctx, paths, length); return err }},
 		{"frames of 64 KiB", func() error { out.Stream, err = benchFlows(ctx, paths, length, benchBlock, 1); return err }},
 		{"heartbeats", func() error { out.Frames, err = benchFlows(ctx, paths, length, 0, benchBatch); return err }},
-		{"a delay of 20 ms", func() error { out.Delay, err = benchDelays(ctx, length); return err }},
+		{"delays", func() error { out.Delays, err = measureDelays(ctx, length); return err }},
 		{fmt.Sprintf("%d nodes", benchNodes), func() error { out.Links, err = benchLinks(ctx); return err }},
+		{"a raw link's connections", func() error { out.Raw, err = benchRawConns(ctx); return err }},
 	} {
 		c.talk("measuring %s", step.what)
 		if err := step.run(); err != nil {
@@ -206,6 +224,11 @@ func benchPings(ctx context.Context, paths []benchPath, length time.Duration) ([
 	for i, path := range paths {
 		r := pingRun{Path: path.name, Trips: took[i].TotalCount(), P50US: micros(took[i], 50), P99US: micros(took[i], 99)}
 		r.Added.P50US, r.Added.P99US = (r.P50US-micros(took[0], 50))/2, (r.P99US-micros(took[0], 99))/2
+		if added := runs[min(i, 1)].Added.P50US; i > 1 && added > 0 {
+			r.Added.OfIOCopy = r.Added.P50US / added
+		} else if i == 1 {
+			r.Added.OfIOCopy = 1
+		}
 		runs[i] = r
 	}
 	return runs, nil
@@ -266,32 +289,49 @@ func benchFlows(ctx context.Context, paths []benchPath, length time.Duration, si
 	return runs, nil
 }
 
-// benchDelays sends frames one at a time over a link that is slow.
-func benchDelays(ctx context.Context, length time.Duration) (run delayRun, err error) {
+// measureDelays sends frames one at a time over links that are slow.
+func measureDelays(ctx context.Context, length time.Duration) ([]delayRun, error) {
 	frame, err := benchFrame(1, 2, benchPing)
 	if err != nil {
-		return run, err
+		return nil, err
 	}
-	took := newNanos()
-	slow := func() (*pipe, error) { return labPipe(link.Delay{Mean: raft.Duration(benchDelay)}) }
-	err = onPipe(ctx, slow, func(p *pipe) error {
-		buf := make([]byte, len(frame))
-		for until := time.Now().Add(length); time.Now().Before(until) || took.TotalCount() == 0; {
-			begin := time.Now()
-			if _, err := p.there.w.Write(frame); err != nil {
-				return err
-			}
-			if _, err := io.ReadFull(p.there.r, buf); err != nil {
-				return err
-			}
-			record(took, time.Since(begin))
+	buf := make([]byte, len(frame))
+	var runs []delayRun
+	for _, delay := range benchDelays {
+		slow := link.Delay{Mean: raft.Duration(delay)}
+		paths := []benchPath{
+			{"sleep", func() (*pipe, error) { return pausePipe(delay) }},
+			{"proxy", func() (*pipe, error) { return labPipe(slow) }},
+			{"raw", func() (*pipe, error) { return rawPipe(slow) }},
 		}
-		return nil
-	})
-	return delayRun{
-		AskedMS: float64(benchDelay) / 1e6, Frames: took.TotalCount(),
-		P50MS: micros(took, 50) / 1000, P99MS: micros(took, 99) / 1000,
-	}, err
+		took := make([]*hdrhistogram.Histogram, len(paths))
+		for i := range took {
+			took[i] = newNanos()
+		}
+		err := eachTurn(ctx, paths, length, func(i int, p *pipe, until time.Time) error {
+			for n := 0; n == 0 || time.Now().Before(until); n++ {
+				begin := time.Now()
+				if _, err := p.there.w.Write(frame); err != nil {
+					return err
+				}
+				if _, err := io.ReadFull(p.there.r, buf); err != nil {
+					return err
+				}
+				record(took[i], time.Since(begin))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for i, path := range paths {
+			runs = append(runs, delayRun{
+				Path: path.name, AskedMS: float64(delay) / 1e6, Frames: took[i].TotalCount(),
+				P50MS: micros(took[i], 50) / 1000, P99MS: micros(took[i], 99) / 1000,
+			})
+		}
+	}
+	return runs, nil
 }
 
 // benchLinks opens all links of a network of 21 nodes and sends a frame over
@@ -299,24 +339,10 @@ func benchDelays(ctx context.Context, length time.Duration) (run delayRun, err e
 func benchLinks(ctx context.Context) (run linksRun, err error) {
 	run = linksRun{Nodes: benchNodes, Links: benchNodes * (benchNodes - 1)}
 	run.Connections = 2 * run.Links
-	ends := new(pipe)
-	defer ends.close()
-	// As many connections as the links' ends have, with nothing in between.
-	before := memoryNow()
-	l, err := ends.listen()
+	bare, err := bareEnds(ctx, run.Links)
 	if err != nil {
 		return run, err
 	}
-	for range run.Links {
-		if err := ctx.Err(); err != nil {
-			return run, err
-		}
-		if _, err := ends.connect(l); err != nil {
-			return run, err
-		}
-	}
-	bare := memoryNow() - before
-
 	p := new(pipe)
 	defer p.close()
 	before, goroutines := memoryNow(), runtime.NumGoroutine()
@@ -357,6 +383,71 @@ func benchLinks(ctx context.Context) (run linksRun, err error) {
 	return run, nil
 }
 
+// bareEnds is the memory of so many connections' ends with nothing in between.
+func bareEnds(ctx context.Context, connections int) (int64, error) {
+	p := new(pipe)
+	defer p.close()
+	before := memoryNow()
+	l, err := p.listen()
+	if err != nil {
+		return 0, err
+	}
+	for range connections {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if _, err := p.connect(l); err != nil {
+			return 0, err
+		}
+	}
+	return memoryNow() - before, nil
+}
+
+// benchRawConns opens as many connections over one raw link, and says a word on each.
+func benchRawConns(ctx context.Context) (run rawRun, err error) {
+	run.Connections = benchNodes * (benchNodes - 1)
+	bare, err := bareEnds(ctx, run.Connections)
+	if err != nil {
+		return run, err
+	}
+	p := new(pipe)
+	defer p.close()
+	before, goroutines := memoryNow(), runtime.NumGoroutine()
+	l, err := p.listen()
+	if err != nil {
+		return run, err
+	}
+	raw, err := benchRaw(p, l.Addr().String())
+	if err != nil {
+		return run, err
+	}
+	word := make([]byte, benchPing)
+	for range run.Connections {
+		if err := ctx.Err(); err != nil {
+			return run, err
+		}
+		w, err := p.throughRaw(raw, l)
+		if err != nil {
+			return run, err
+		}
+		if _, err := w.w.Write(word); err != nil {
+			return run, err
+		}
+		if _, err := io.ReadFull(w.r, word); err != nil {
+			return run, err
+		}
+	}
+	select {
+	case <-time.After(benchSettle): // as above
+	case <-ctx.Done():
+		return run, ctx.Err()
+	}
+	run.MemoryBytes = max(memoryNow()-before-bare, 0)
+	run.BytesPerConn = run.MemoryBytes / int64(run.Connections)
+	run.Goroutines = runtime.NumGoroutine() - goroutines
+	return run, nil
+}
+
 // memoryNow is what this process has in use, of its own and for its stacks.
 func memoryNow() int64 {
 	runtime.GC()
@@ -379,22 +470,36 @@ func micros(h *hdrhistogram.Histogram, percent float64) float64 {
 // write shows the figures to people.
 func (r *proxyJSON) write(w io.Writer, st style) error {
 	f := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	t := &table{head: []string{"path", ">64 B there and back: p50 µs", ">p99 µs", ">a hop adds: p50 µs", ">p99 µs", ">64 KiB: GB/s", ">heartbeats/s"}}
+	t := &table{head: []string{"path", ">64 B there and back: p50 µs", ">p99 µs", ">a hop adds: p50 µs", ">p99 µs", ">of io.Copy", ">64 KiB: GB/s", ">heartbeats/s"}}
 	for i, p := range r.Ping {
-		added50, added99 := "-", "-"
+		added50, added99, ofCopy := "-", "-", "-"
 		if i > 0 {
 			added50, added99 = f(p.Added.P50US, 1), f(p.Added.P99US, 1)
 		}
-		t.add(p.Path, f(p.P50US, 1), f(p.P99US, 1), added50, added99, f(r.Stream[i].BytesPerS/1e9, 2), f(r.Frames[i].PerSec, 0))
+		if p.Added.OfIOCopy > 0 {
+			ofCopy = f(p.Added.OfIOCopy, 2)
+		}
+		t.add(p.Path, f(p.P50US, 1), f(p.P99US, 1), added50, added99, ofCopy, f(r.Stream[i].BytesPerS/1e9, 2), f(r.Frames[i].PerSec, 0))
 	}
 	if err := t.write(w, st); err != nil {
 		return err
 	}
-	l := r.Links
+	if err := writeLines(w, []string{""}); err != nil {
+		return err
+	}
+	t = &table{head: []string{">delay ms", "path", ">p50 ms", ">p99 ms", ">frames"}}
+	for _, d := range r.Delays {
+		t.add(f(d.AskedMS, 0), d.Path, f(d.P50MS, 3), f(d.P99MS, 3), strconv.FormatInt(d.Frames, 10))
+	}
+	if err := t.write(w, st); err != nil {
+		return err
+	}
+	l, raw := r.Links, r.Raw
 	return writeLines(w, []string{
 		"",
-		fmt.Sprintf("a delay of %s ms takes %s ms (p50), %s ms (p99), over %d frames", f(r.Delay.AskedMS, 0), f(r.Delay.P50MS, 2), f(r.Delay.P99MS, 2), r.Delay.Frames),
 		fmt.Sprintf("%d nodes: %d links, %d connections, open within %s ms, %s in use, %s a link, %s",
 			l.Nodes, l.Links, l.Connections, f(l.OpenMS, 0), size(l.MemoryBytes), size(l.BytesPerLink), plural(l.Goroutines, "goroutine")),
+		fmt.Sprintf("a raw link: %s of clients, %s in use, %s each, %s",
+			plural(raw.Connections, "connection"), size(raw.MemoryBytes), size(raw.BytesPerConn), plural(raw.Goroutines, "goroutine")),
 	})
 }

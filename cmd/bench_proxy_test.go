@@ -27,7 +27,7 @@ func TestBenchProxy(t *testing.T) {
 	if got.Schema != netlab.SchemaBench || got.Bench != "proxy" {
 		t.Errorf("it is %s of %s", got.Schema, got.Bench)
 	}
-	for i, path := range []string{"bare", "iocopy", "proxy"} {
+	for i, path := range []string{"bare", "iocopy", "proxy", "raw"} {
 		p, s, f := got.Ping[i], got.Stream[i], got.Frames[i]
 		if p.Path != path || s.Path != path || f.Path != path {
 			t.Errorf("path %d is %s, %s and %s, want %s", i, p.Path, s.Path, f.Path, path)
@@ -39,11 +39,19 @@ func TestBenchProxy(t *testing.T) {
 			t.Errorf("streams over %s: %+v and %+v", path, s, f)
 		}
 	}
-	if d := got.Delay; d.AskedMS != 20 || d.Frames < 1 || d.P50MS < 19.9 || d.P99MS < d.P50MS {
-		t.Errorf("a delay of 20 ms is %+v", d)
+	for i, asked := range []float64{1, 20, 200} {
+		for k, path := range []string{"sleep", "proxy", "raw"} {
+			d := got.Delays[3*i+k]
+			if d.Path != path || d.AskedMS != asked || d.Frames < 1 || d.P50MS < 0.99*asked || d.P99MS < d.P50MS {
+				t.Errorf("a delay of %g ms over %s is %+v", asked, path, d)
+			}
+		}
 	}
 	if l := got.Links; l.Nodes != 21 || l.Links != 420 || l.Connections != 840 || l.MemoryBytes < 1 || l.OpenMS <= 0 {
 		t.Errorf("21 nodes: %+v", l)
+	}
+	if r := got.Raw; r.Connections != 420 || r.MemoryBytes < 1 || r.Goroutines < r.Connections {
+		t.Errorf("a raw link: %+v", r)
 	}
 }
 
