@@ -9,16 +9,17 @@ func healVerb() *verb {
 	return &verb{
 		name: "heal", args: "[LINKS | FAULT]", usage: "Reopen partitions and cuts", category: categoryNet, dry: true,
 		max: 3, words: []word{wordLinkOrFault, wordLink}, key: "h",
-		flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "take away everything that is set on the network"}},
+		flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "take away everything that is set, on disks and clocks, too, and resume who is paused"}},
 		about: `It reopens what a partition, a cut or a black hole has shut, lets go of messages
-that are held, says what is still slow or lossy, and never restarts nodes. With
-the name of a fault, as "raftlab faults" shows it, it takes away that one and no
+that are held, says what is still slow or lossy, and never restarts nodes. --all
+takes away everything that is set, makes disks and clocks right, and lets paused
+nodes go on: what is left then is nodes that are dead. With the name of a fault, as "raftlab faults" shows it, it takes away that one and no
 other. With nothing to heal it exits 0.`,
 		examples: []example{
 			{"raftlab heal", "everything that was partitioned or cut"},
 			{"raftlab heal 2 4", "only the links between S2 and S4"},
 			{"raftlab heal f3", "one fault"},
-			{"raftlab heal --all", "delays, losses and all the rest, too"},
+			{"raftlab heal --all", "delays, losses, disks, clocks and all the rest, too"},
 		},
 		run: func(c *call) error {
 			op := netlab.Op{Verb: "heal", All: c.Bool("all")}

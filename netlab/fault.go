@@ -24,7 +24,7 @@ type fault struct {
 
 	set   raft.Time
 	until raft.Time // 0: until somebody takes it away
-	over  bool      // it ended by itself: undo does not bring it back. Guarded by lab.mu
+	over  bool      // it ended by itself, or whoever set it ended it: undo does not bring it back. Guarded by lab.mu
 }
 
 // same says of one link, or of many, that they are as they were to be made.

@@ -19,7 +19,7 @@ type faults struct {
 	on    []setting   // in the order in which they were set
 	last  int         // the number of the latest fault
 	begun bool        // the lab was started with some
-	past  []past      // what undo goes back to, the latest last
+	past  []past      // what undo goes back to, also of nodes, the latest last
 
 	held    map[uint64]bool // frames that wait until somebody lets them go, as far as was told
 	keeping bool            // somebody waits for faults to end by themselves
@@ -40,16 +40,6 @@ type setting struct {
 	links linkSet
 	sides link.Sides // of a partition
 }
-
-// past is what stood before a change.
-type past struct {
-	on   []setting
-	line string // the command line that changed it, or what it did when there is none
-	text string // what it did
-}
-
-// pastMax bounds how far undo goes back.
-const pastMax = 100
 
 // addNode gives a node links to and from all others. fresh are the rules of a
 // link that nobody set anything on: what the lab was started with.
@@ -132,7 +122,9 @@ func (f *faults) removeNode(id int) (gone []*fault) {
 func (f *faults) eachState(change func([]setting) []setting) {
 	f.on = change(slices.Clone(f.on))
 	for i := range f.past {
-		f.past[i].on = change(slices.Clone(f.past[i].on))
+		if p := &f.past[i]; p.network {
+			p.on = change(slices.Clone(p.on))
+		}
 	}
 }
 
@@ -252,10 +244,7 @@ func (l *lab) changeNetwork(op *Op, next []setting, text string) (*OpResult, err
 	if err := l.setNetwork(next); err != nil {
 		return nil, err
 	}
-	if len(f.past) == pastMax {
-		f.past = slices.Delete(f.past, 0, 1)
-	}
-	f.past = append(f.past, past{on: before, line: op.Line, text: text})
+	l.remember(past{by: op, network: true, on: before, text: text})
 	res := &OpResult{Text: text, Event: l.faultEvent(op, text)}
 	if n := len(next); n > 0 && !slices.ContainsFunc(before, func(s setting) bool { return s.fault == next[n-1].fault }) {
 		res.Fault = next[n-1].id
@@ -315,7 +304,7 @@ type FaultPage struct {
 func (l *lab) faultPage() *FaultPage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &FaultPage{Schema: SchemaFaults, Faults: append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.faults.undoLine()}
+	return &FaultPage{Schema: SchemaFaults, Faults: append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.undoLine()}
 }
 
 // figures are the numbers of an effect.
@@ -365,19 +354,6 @@ func linkFigures(r *link.Rules, s *LinkStatus) {
 	if e, ok := link.Find[link.Rate](*r); ok {
 		s.RateBytes = e.Bytes
 	}
-}
-
-// undoLine is what undo would take back, "" when there is nothing. With lab.mu
-// held.
-func (f *faults) undoLine() string {
-	if len(f.past) == 0 {
-		return ""
-	}
-	p := f.past[len(f.past)-1]
-	if p.line != "" {
-		return p.line
-	}
-	return p.text
 }
 
 // forMax bounds how long a fault can be set for.

@@ -421,14 +421,14 @@ func (l *lab) changed() <-chan struct{} {
 func (l *lab) do(ctx context.Context, op *Op) (*OpResult, error) {
 	process := map[string]func(context.Context, *Op) (*OpResult, error){
 		"kill": l.kill, "restart": l.restart, "pause": l.pause, "resume": l.resume, "wipe": l.wipe,
-		"stop": l.stopNodes, "disk": l.setDisk, "clock": l.setNodeClock,
+		"stop": l.stopNodes, "disk": l.setDisk, "clock": l.setNodeClock, "undo": l.undo,
 	}
 	other := map[string]func(context.Context, *Op) (*OpResult, error){
 		"elect": l.elect, "transfer": l.transfer, "snapshot": l.snapshot,
 		"add": l.add, "remove": l.remove, "members": l.setMembers,
 		"partition": l.partition, "cut": l.setLinks, "slow": l.setLinks, "lose": l.setLinks, "duplicate": l.setLinks, "reorder": l.setLinks,
 		"corrupt": l.setLinks, "throttle": l.setLinks, "reset": l.setLinks, "blackhole": l.setLinks, "frame": l.frame,
-		"heal": l.healLab, "undo": l.undo,
+		"heal": l.healLab,
 		"hold": l.hold, "release": l.release, "speed": l.speed, "step": l.step, "break": l.setBreak,
 		"load": l.load, "note": l.note, "chaos": l.startChaos,
 	}

@@ -93,41 +93,76 @@ func (l *lab) healNode(ctx context.Context, m *member, disk bool, op *Op) (*OpRe
 	return act(ctx, words)
 }
 
-// healNodes makes all disks and clocks right again and adds that to res, which
-// says what was healed before. With neither lock held.
+// healNodes lets paused nodes go on, makes all disks and clocks right again, and
+// adds that to res, which says what was healed before. It starts no node that is
+// dead. With neither lock held.
 func (l *lab) healNodes(ctx context.Context, op *Op, res *OpResult) error {
 	l.acting.Lock()
 	defer l.acting.Unlock()
 	if l.ctx.Err() != nil {
 		return errStopping
 	}
+	var texts []string
+	var before []nodePast
+	healed := func(what string, nodes []nodePast) {
+		var ids []int
+		for _, n := range nodes {
+			if ids = append(ids, n.m.id); !slices.Contains(res.Nodes, n.m.id) {
+				res.Nodes = append(res.Nodes, n.m.id)
+			}
+		}
+		if len(ids) > 0 {
+			before = append(before, nodes...)
+			texts = append(texts, fmt.Sprintf(what, names(ids)))
+		}
+	}
+	paused, err := l.healPaused(ctx, op)
+	if err != nil {
+		return err
+	}
+	healed("%s resumed", paused)
 	disks, err := l.healDisks(ctx)
 	if err != nil {
 		return err
 	}
+	healed(oneOrMany(len(disks), "the disk", "the disks")+" of %s", disks)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clocks := l.healClocks()
-	var texts []string
-	if len(disks) > 0 {
-		texts = append(texts, fmt.Sprintf("%s of %s", oneOrMany(len(disks), "the disk", "the disks"), names(disks)))
-	}
-	if len(clocks) > 0 {
-		texts = append(texts, fmt.Sprintf("%s of %s", oneOrMany(len(clocks), "the clock", "the clocks"), names(clocks)))
+	healed(oneOrMany(len(clocks), "the clock", "the clocks")+" of %s", clocks)
+	for _, m := range l.members {
+		if m.status.State == StateDead && m.again == nil {
+			res.note(fmt.Sprintf("S%d is dead still: \"raftlab restart %d\"", m.id, m.id))
+		}
 	}
 	if len(texts) == 0 {
 		return nil
 	}
 	text := strings.Join(texts, ", ")
-	for _, id := range append(slices.Clone(disks), clocks...) {
-		if !slices.Contains(res.Nodes, id) {
-			res.Nodes = append(res.Nodes, id)
-		}
-	}
+	l.remember(past{by: op, text: "healed: " + text, nodes: before})
 	res.Event = l.faultEvent(op, "healed: "+text)
 	if before, healed := strings.CutPrefix(res.Text, "healed: "); healed {
 		text = before + ", " + text
 	}
 	res.Text = "healed: " + text
 	return nil
+}
+
+// healPaused resumes all nodes that are paused, and returns which. With acting
+// held.
+func (l *lab) healPaused(ctx context.Context, op *Op) (resumed []nodePast, err error) {
+	l.mu.Lock()
+	for _, m := range l.members {
+		if m.status.State == StatePaused {
+			resumed = append(resumed, nodePast{m: m, back: "pause"})
+		}
+	}
+	l.mu.Unlock()
+	if len(resumed) == 0 {
+		return nil, nil
+	}
+	if _, err := l.resume(ctx, &Op{Verb: "resume", Nodes: []string{WordAll}, Line: op.Line, noUndo: true}); err != nil {
+		return nil, err
+	}
+	return resumed, nil
 }

@@ -276,7 +276,7 @@ func (n *nemesis) deed(f *ChaosFault) *deed {
 // the leader while there is none, is part of the game, and said.
 func (l *lab) doDeed(n *nemesis, f *ChaosFault) {
 	op := f.op
-	op.Line = f.Line
+	op.Line, op.noUndo = f.Line, true
 	// Not the nemesis's own context: what has begun is ended, so that it is known
 	// what is to be undone.
 	res, err := l.do(l.ctx, &op)
@@ -342,6 +342,7 @@ func (l *lab) undoOne(d *deed) error {
 		if op.Nodes = l.inState(d.nodes, u.state); len(op.Nodes) == 0 {
 			continue
 		}
+		op.noUndo = true
 		// The words as planned, with the nodes that it was done to.
 		op.Line = commandLine(slices.Concat(u.line[:1], op.Nodes, u.line[2:]))
 		if _, err := l.do(l.ctx, &op); err != nil {
@@ -371,7 +372,7 @@ func (l *lab) offNetwork(d *deed) error {
 	if !l.stands(d.id) {
 		return nil
 	}
-	_, err := l.do(l.ctx, &Op{Verb: "heal", Fault: d.id, Line: commandLine([]string{"heal", faultName(d.id)})})
+	_, err := l.do(l.ctx, &Op{Verb: "heal", Fault: d.id, Line: commandLine([]string{"heal", faultName(d.id)}), noUndo: true})
 	if err != nil && !l.stands(d.id) {
 		return nil // it has just ended by itself
 	}

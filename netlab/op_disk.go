@@ -47,6 +47,13 @@ type nodeDisk struct {
 	fault nodeFault
 }
 
+// spec is what was asked for, without what was drawn for it.
+func (d *nodeDisk) spec() wire.Disk {
+	spec := d.Disk
+	spec.Seed = 0
+	return spec
+}
+
 // status is nil when nothing is wrong.
 func (d *nodeDisk) status() *DiskStatus {
 	if d.Fault == wire.DiskOK {
@@ -96,7 +103,11 @@ func (l *lab) setDisk(ctx context.Context, op *Op) (*OpResult, error) {
 	}
 	res := &OpResult{}
 	var changed, same []int
+	var before []nodePast
 	for _, m := range members {
+		l.mu.Lock()
+		was := m.disk
+		l.mu.Unlock()
 		did, late, err := l.giveDisk(ctx, m, want, op)
 		if err != nil {
 			return nil, err
@@ -106,6 +117,7 @@ func (l *lab) setDisk(ctx context.Context, op *Op) (*OpResult, error) {
 			continue
 		}
 		changed = append(changed, m.id)
+		before = append(before, nodePast{m: m, disk: &was})
 		if late {
 			res.note(fmt.Sprintf("S%d is paused: its disk is so when it is resumed", m.id))
 		}
@@ -122,6 +134,9 @@ func (l *lab) setDisk(ctx context.Context, op *Op) (*OpResult, error) {
 		texts = append(texts, fmt.Sprintf("%s of %s %s so already: %s", oneOrMany(len(same), "the disk", "the disks"), names(same), oneOrMany(len(same), "is", "are"), diskText(want)))
 	}
 	res.Text = strings.Join(texts, "; ")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remember(past{by: op, text: res.Text, nodes: before})
 	return res, nil
 }
 
@@ -160,8 +175,7 @@ func diskOf(op *Op) (wire.Disk, error) {
 func (l *lab) giveDisk(ctx context.Context, m *member, want wire.Disk, op *Op) (did, late bool, err error) {
 	l.mu.Lock()
 	was := m.disk
-	want.Seed = was.Seed
-	if want == was.Disk {
+	if want == was.spec() {
 		l.mu.Unlock()
 		return false, false, nil
 	}
@@ -254,19 +268,22 @@ func (m *member) spendDisk() {
 	}
 }
 
-// healDisks makes all disks right again, and returns whose were not. With
-// acting held.
-func (l *lab) healDisks(ctx context.Context) (healed []int, err error) {
+// healDisks makes all disks right again, and returns what those were like that
+// were not. With acting held.
+func (l *lab) healDisks(ctx context.Context) (healed []nodePast, err error) {
 	l.mu.Lock()
 	members := l.members
 	l.mu.Unlock()
 	for _, m := range members {
+		l.mu.Lock()
+		was := m.disk
+		l.mu.Unlock()
 		did, _, err := l.giveDisk(ctx, m, wire.Disk{}, &Op{})
 		if err != nil {
 			return healed, err
 		}
 		if did {
-			healed = append(healed, m.id)
+			healed = append(healed, nodePast{m: m, disk: &was})
 		}
 	}
 	return healed, nil

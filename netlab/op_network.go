@@ -227,49 +227,13 @@ func (l *lab) healFault(op *Op) (*OpResult, error) {
 		if n := l.framesHeldBy(s.fault); n > 0 {
 			text += ", " + heldFrames(n) + " let go"
 		}
+		s.over = s.over || op.noUndo
 		return l.changeNetwork(op, slices.Delete(slices.Clone(l.faults.on), i, i+1), text)
 	}
 	if op.Fault > 0 && op.Fault <= l.faults.last {
 		return nil, Errorf(ExitConflict, "the fault %s is off already", faultName(op.Fault)).WithHint("raftlab faults")
 	}
 	return nil, Errorf(ExitConflict, "there is no fault %s", faultName(op.Fault)).WithHint("raftlab faults")
-}
-
-// undo takes back the last change to the network that still makes a difference.
-func (l *lab) undo(_ context.Context, op *Op) (*OpResult, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f := &l.faults
-	for len(f.past) > 0 {
-		p := f.past[len(f.past)-1]
-		f.past = f.past[:len(f.past)-1]
-		before := slices.DeleteFunc(slices.Clone(p.on), func(s setting) bool { return s.over })
-		if sameSettings(before, f.on) {
-			continue // it ended by itself, or was of a node that is gone
-		}
-		held := len(l.network.held())
-		if err := l.setNetwork(before); err != nil {
-			return nil, err
-		}
-		text := "undone: " + p.text
-		if p.line != "" {
-			text = "undone: " + p.line + " (" + p.text + ")"
-		}
-		if n := held - len(l.network.held()); n > 0 {
-			text += ", " + heldFrames(n) + " let go"
-		}
-		res := &OpResult{Text: text, Event: l.faultEvent(op, text)}
-		for _, n := range l.stillFaulty() {
-			res.note(n)
-		}
-		return res, nil
-	}
-	l.touchLab()
-	return &OpResult{Text: "nothing to undo: nothing that was changed on the network is left to take back"}, nil
-}
-
-func sameSettings(a, b []setting) bool {
-	return slices.EqualFunc(a, b, func(x, y setting) bool { return x.fault == y.fault && x.links == y.links })
 }
 
 // stillShown is how many faults are named that are left.

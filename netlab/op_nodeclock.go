@@ -137,8 +137,10 @@ func (l *lab) setNodeClock(_ context.Context, op *Op) (*OpResult, error) {
 	setting := l.clock.Setting()
 	res := &OpResult{}
 	var texts []string
+	var before []nodePast
 	for _, m := range members {
-		was := m.own.now()
+		ran := m.own
+		was := ran.now()
 		d := clock.Drift{From: setting.At, Shows: was.Own(setting.At), Rate: m.own.rate()}
 		switch op.Action {
 		case ClockRate:
@@ -153,18 +155,25 @@ func (l *lab) setNodeClock(_ context.Context, op *Op) (*OpResult, error) {
 			texts = append(texts, fmt.Sprintf("S%d's clock %s already", m.id, text))
 			continue
 		}
-		back := was.Own(setting.At) - d.Shows
+		l.setBack(m, d, res)
 		l.runClock(m, d, setting)
+		before = append(before, nodePast{m: m, clock: &ran})
 		m.own.fault = l.newNodeFault(op)
 		res.Nodes = append(res.Nodes, m.id)
 		res.Event = l.event(Event{Kind: EventFault, Node: m.id, Text: "its clock " + text, Line: op.Line})
 		texts = append(texts, fmt.Sprintf("S%d's clock %s", m.id, text))
-		if back > 0 {
-			res.note(fmt.Sprintf("a clock does not go back: S%d's stands for the next %v, until what it shows is right", m.id, time.Duration(float64(back)/d.Rate).Round(time.Microsecond)))
-		}
 	}
 	res.Text = strings.Join(texts, "; ")
+	l.remember(past{by: op, text: res.Text, nodes: before})
 	return res, nil
+}
+
+// setBack notes how long a node's clock will stand that d would have go back.
+// With lab.mu held.
+func (l *lab) setBack(m *member, d clock.Drift, res *OpResult) {
+	if back := m.own.now().Own(d.From) - d.Shows; back > 0 {
+		res.note(fmt.Sprintf("a clock does not go back: S%d's stands for the next %v, until what it shows is right", m.id, time.Duration(float64(back)/d.Rate).Round(time.Microsecond)))
+	}
 }
 
 // runClock has a node's clock run as d says. With lab.mu held.
@@ -176,14 +185,15 @@ func (l *lab) runClock(m *member, d clock.Drift, setting clock.Setting) {
 	l.touch(m)
 }
 
-// healClocks has all clocks show lab time again, and returns whose did not.
-// With lab.mu held.
-func (l *lab) healClocks() (healed []int) {
+// healClocks has all clocks show lab time again, and returns how those ran that
+// did not. With lab.mu held.
+func (l *lab) healClocks() (healed []nodePast) {
 	setting := l.clock.Setting()
 	for _, m := range l.members {
 		if m.own.off(setting.At) {
+			ran := m.own
+			healed = append(healed, nodePast{m: m, clock: &ran})
 			l.runClock(m, clock.Drift{From: setting.At, Shows: setting.At, Rate: 1}, setting)
-			healed = append(healed, m.id)
 		}
 	}
 	return healed

@@ -20,6 +20,7 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
+	var before []nodePast
 	for _, m := range members {
 		if l.leaveDead(m, op, &did, res) {
 			continue
@@ -30,6 +31,7 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 		}
 		if ok {
 			did.add(m.id, "killed", pid)
+			before = append(before, nodePast{m: m, back: "restart"})
 			res.Event = l.processEvent(m, op, "killed with SIGKILL"+pidText(pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
@@ -37,7 +39,15 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 	}
 	did.tell(res)
 	res.note(l.quorumNote())
+	l.rememberNodes(op, res, before)
 	return res, nil
+}
+
+// rememberNodes has undo make nodes what they were before.
+func (l *lab) rememberNodes(op *Op, res *OpResult, before []nodePast) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remember(past{by: op, text: res.Text, nodes: before})
 }
 
 // restart starts nodes with the data they have; a running one is killed first.
@@ -116,6 +126,11 @@ func (l *lab) signal(op *Op, from, to, text string, send func(life) error) (*OpR
 		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
+	var before []nodePast
+	back := "resume"
+	if from == StatePaused {
+		back = "pause"
+	}
 	for _, m := range members {
 		l.mu.Lock()
 		c := m.proc
@@ -136,12 +151,14 @@ func (l *lab) signal(op *Op, from, to, text string, send func(life) error) (*OpR
 		}
 		l.mu.Unlock()
 		did.add(m.id, text, 0)
+		before = append(before, nodePast{m: m, back: back})
 		res.Event = l.processEvent(m, op, text+c.who())
 	}
 	did.tell(res)
 	if to == StatePaused {
 		res.note(l.quorumNote())
 	}
+	l.rememberNodes(op, res, before)
 	return res, nil
 }
 

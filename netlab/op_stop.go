@@ -21,6 +21,7 @@ func (l *lab) stopNodes(ctx context.Context, op *Op) (*OpResult, error) {
 		return idle, err
 	}
 	res, did := &OpResult{}, deeds{}
+	var before []nodePast
 	for _, m := range members {
 		if l.leaveDead(m, op, &did, res) {
 			continue
@@ -31,6 +32,7 @@ func (l *lab) stopNodes(ctx context.Context, op *Op) (*OpResult, error) {
 		}
 		if ok {
 			did.add(m.id, "stopped", pid)
+			before = append(before, nodePast{m: m, back: "restart"})
 			res.Event = l.processEvent(m, op, "stopped with SIGTERM"+pidText(pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
@@ -38,6 +40,7 @@ func (l *lab) stopNodes(ctx context.Context, op *Op) (*OpResult, error) {
 	}
 	did.tell(res)
 	res.note(l.quorumNote())
+	l.rememberNodes(op, res, before)
 	return res, nil
 }
 

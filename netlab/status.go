@@ -55,7 +55,7 @@ func (l *lab) change() *LabChange {
 		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
 		Breaks:    l.breaks.status(),
 		Partition: sideInts(l.faults.sides),
-		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.faults.undoLine(),
+		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.undoLine(),
 		Violations: []Violation{}, LastEvent: l.events.last,
 	}
 	c.Quorum = majority(len(c.Config.Voters))

@@ -499,6 +499,8 @@ type Op struct {
 	Bytes int64           `json:"bytes,omitempty"` // throttle: in a second of lab time
 	Fault int             `json:"fault,omitempty"` // heal: only this one
 	Frame uint64          `json:"frame,omitempty"` // frame: its id
+
+	noUndo bool // undo takes no note of it: whoever does it undoes it himself
 }
 
 // OpResult is what came of an Op.
