@@ -17,4 +17,7 @@
 // Only nodes of the lab get in: who does not say hello with the lab's token, or
 // sends anything but Raft frames of its own link, loses that connection, with
 // one line in the log, and nothing else suffers.
+//
+// A Raw is a link of its own for programs that do not speak frames: it carries
+// bytes between any clients and a target, with the faults that leave a stream one.
 package proxy
