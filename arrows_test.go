@@ -28,7 +28,7 @@ var pure = map[string][]string{
 	"netlab/link":    {"node/wire", "raft", "time"}, // of wire the kinds of frames and what they say
 	"netlab/explain": {"raft", "time"},
 	"netlab/cond":    nil,
-	"netlab/check":   {"node/deed", "raft"},
+	"netlab/check":   {"node/deed", "node/wire", "raft", "io", "time"}, // of io what a picture is written to, of time how long porcupine may take
 	"netlab/sim":     {"netlab/link", "node/clock", "node/deed", "node/kv", "node/wire", "raft", "math/rand/v2"},
 	"node/deed":      {"raft"},
 }
