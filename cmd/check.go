@@ -71,6 +71,7 @@ func checkTable(w io.Writer, r *netlab.CheckReport, st style) error {
 	if err := t.write(&b, st); err != nil {
 		return err
 	}
+	b.WriteString(linearizabilityText(r.Linearizability, st))
 	if len(r.Unknown) > 0 {
 		b.WriteString("\nnot known:\n")
 		for _, x := range r.Unknown {

@@ -15,6 +15,8 @@ type CheckReport struct {
 	Properties []PropertyCheck `json:"properties"`
 	Unknown    []UnknownCheck  `json:"unknown"` // what nobody can judge, in the order it became so
 	Violations []Violation     `json:"violations"`
+	// Linearizability is how what clients were told stands (§8).
+	Linearizability *check.Linearizability `json:"linearizability,omitempty"`
 }
 
 // PropertyCheck is how one property of Raft stands.
@@ -42,8 +44,13 @@ type UnknownCheck struct {
 func (l *lab) checkReport() *CheckReport {
 	r := &CheckReport{
 		Schema: SchemaCheck, Lab: l.name, LabNS: int64(l.clock.Now()),
-		OK: true, Properties: []PropertyCheck{}, Unknown: []UnknownCheck{}, Violations: []Violation{},
+		OK: true, Properties: []PropertyCheck{}, Unknown: []UnknownCheck{},
+		Linearizability: l.history.report(),
 	}
+	l.mu.Lock()
+	r.Violations = l.violated()
+	l.mu.Unlock()
+	r.OK = len(r.Violations) == 0
 	for _, p := range check.Properties() {
 		r.Properties = append(r.Properties, PropertyCheck{
 			Property: p.String(), Name: p.Name(), Says: p.Says(), Source: p.Source(), Counts: p.Counts(),

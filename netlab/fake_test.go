@@ -42,6 +42,9 @@ func fakeLab(t *testing.T, nodes int, change ...func(*Config)) *lab {
 		l.engine.hangUp() // perhaps again: a test that accepts connections ends that way
 		l.running.Wait()
 		l.engine.close()
+		if err := l.history.close(); err != nil {
+			t.Error(err)
+		}
 	})
 	for id := 1; id <= nodes; id++ {
 		l.become(id, StateUp)

@@ -83,6 +83,8 @@ func (d dir) startLock(n string) string { return filepath.Join(filepath.Dir(stri
 // owns tells whether a file of this name in a lab's directory is the lab's.
 func (d dir) owns(name string) bool {
 	switch filepath.Join(string(d), name) {
+	case d.history(), d.historyOld(), d.historyDamaged():
+		return true
 	case d.meta(), d.meta() + ".new", d.lock(), d.log(), filepath.Dir(d.binary()), filepath.Dir(d.node(1)), d.ownSocket():
 		return true
 	}

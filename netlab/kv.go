@@ -217,7 +217,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		from = r.client
 	}
 	start := l.now()
-	reply, err := from.Do(ctx, req)
+	reply, err := l.history.do(ctx, "client", from, req)
 	if err != nil && context.Cause(ctx) == errNodeEnded {
 		return nil, l.endedMeanwhile(op, to, err)
 	}

@@ -44,6 +44,7 @@ type lab struct {
 	stop     context.CancelCauseFunc
 	running  sync.WaitGroup // goroutines, where tasks are that, and of connections
 	workload workload
+	history  *recorder
 	nemesis  chaos
 	clients  atomic.Uint64 // of background writes so far; numbers their sessions
 
@@ -63,6 +64,7 @@ type lab struct {
 	faults      faults
 	breaks      breaks
 	events      *eventStore
+	broken      violations
 	random      *mrand.Rand
 	rev         uint64 // counts changes
 	labRev      uint64 // rev at the last change that is of the lab as a whole
@@ -294,6 +296,9 @@ func (l *lab) build(fresh bool) error {
 	if err == nil && fresh {
 		err = l.preload()
 	}
+	if err == nil {
+		err = l.startHistory(fresh)
+	}
 	if err != nil {
 		l.network.close()
 		err = errors.Join(err, l.engine.hangUp())
@@ -356,7 +361,7 @@ func (l *lab) dismantle(group *errgroup.Group) error {
 	err = errors.Join(err, group.Wait())
 	l.finish()
 	l.engine.close()
-	return err
+	return errors.Join(err, l.history.close())
 }
 
 // lockTimeout is how long a lab process waits for one before it to be gone.
@@ -382,6 +387,9 @@ func (l *lab) event(e Event) uint64 {
 }
 
 func (l *lab) addEvent(e stored) uint64 {
+	if l.history != nil { // else nobody has asked anything yet
+		l.history.mark(&e)
+	}
 	id := l.events.add(e, l.clock.Now())
 	l.touchLab()
 	return id

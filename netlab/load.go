@@ -181,8 +181,8 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 			f()
 		})
 	}
-	for range w.clients {
-		beside(func() { l.writeLoad(ctx, w, keys) })
+	for i := range w.clients {
+		beside(func() { l.writeLoad(ctx, w, fmt.Sprintf("load %d", i+1), keys) })
 	}
 	beside(func() { l.meterLoad(measured, w) })
 	for i, end := range ends {
@@ -206,7 +206,7 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 }
 
 // writeLoad is one client's part.
-func (l *lab) writeLoad(ctx context.Context, w *writers, keys int) {
+func (l *lab) writeLoad(ctx context.Context, w *writers, who string, keys int) {
 	c := l.newClient(l.clients.Add(1), l.clientAddrs)
 	defer c.Close()
 	for {
@@ -215,7 +215,7 @@ func (l *lab) writeLoad(ctx context.Context, w *writers, keys int) {
 			return
 		}
 		timed, cancel := l.withinLab(ctx, loadPatience)
-		_, err := c.Do(timed, wire.Request{
+		_, err := l.history.do(timed, who, c, wire.Request{
 			Op:    wire.OpPut,
 			Key:   strconv.AppendUint([]byte("load"), turn%uint64(keys)+1, 10),
 			Value: strconv.AppendUint(nil, turn, 10),

@@ -56,7 +56,7 @@ func (l *lab) change() *LabChange {
 		Breaks:    l.breaks.status(),
 		Partition: sideInts(l.faults.sides),
 		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.undoLine(),
-		Violations: []Violation{}, LastEvent: l.events.last,
+		Violations: l.violated(), LastEvent: l.events.last,
 	}
 	c.Quorum = majority(len(c.Config.Voters))
 	c.Load, c.LoadLast = l.workload.status()
