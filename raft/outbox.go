@@ -5,8 +5,7 @@ import "fmt"
 // outbox collects what the next Ready hands out, and keeps account of what
 // earlier ones gave to the disk.
 type outbox struct {
-	messages  []Message
-	afterSync []Message
+	afterSync []Message // the caller keeps them until the disk is done
 
 	chunks  []SnapshotChunk
 	install *Install
@@ -20,12 +19,14 @@ type outbox struct {
 	durable HardState
 
 	// Two sets of these take turns: the caller reads one while the other fills.
-	events, eventsOut []Event
-	ids, idsOut       []NodeID // what Event.Nodes points into
-	reads, readsOut   []Read
+	messages, messagesOut []Message
+	events, eventsOut     []Event
+	ids, idsOut           []NodeID // what Event.Nodes points into
+	reads, readsOut       []Read
 
 	appends       slab[AppendEntries]
 	appendReplies slab[AppendEntriesReply]
+	newestAppend  *AppendEntries // of the Ready that is being made
 }
 
 // write is one Ready on its way to the disk.
@@ -46,6 +47,18 @@ func (s *slab[T]) take() *T {
 	v := &s.rest[0]
 	s.rest = s.rest[1:]
 	return v
+}
+
+// append returns a body that says what a says. Mostly all followers are sent the
+// same: then it is one for all of them, since nobody changes it.
+func (o *outbox) append(a AppendEntries) *AppendEntries {
+	if b := o.newestAppend; b != nil && b.PrevLogIndex == a.PrevLogIndex && b.PrevLogTerm == a.PrevLogTerm && b.LeaderCommit == a.LeaderCommit &&
+		b.Round == a.Round && len(b.Entries) == len(a.Entries) && (len(a.Entries) == 0 || &b.Entries[0] == &a.Entries[0]) {
+		return b
+	}
+	o.newestAppend = o.appends.take()
+	*o.newestAppend = a
+	return o.newestAppend
 }
 
 // handOut cuts *queue off for the caller, who may keep it, and leaves the rest
@@ -158,10 +171,12 @@ func (n *Node) Ready() Ready {
 		n.out.messages = append(n.out.messages, n.out.afterSync...)
 		n.out.afterSync = n.out.afterSync[:0]
 	}
-	r.Messages = handOut(&n.out.messages)
 	r.AfterSync = handOut(&n.out.afterSync)
 	r.Chunks, n.out.chunks = n.out.chunks, nil
-	r.Reads, r.Events = n.out.reads, n.out.events
+	r.Messages, r.Reads, r.Events = n.out.messages, n.out.reads, n.out.events
+	clear(n.out.messagesOut) // the entries they carry are let go of
+	n.out.messages, n.out.messagesOut = n.out.messagesOut[:0], n.out.messages
+	n.out.newestAppend = nil
 	n.out.reads, n.out.readsOut = n.out.readsOut[:0], n.out.reads
 	n.out.events, n.out.eventsOut = n.out.eventsOut[:0], n.out.events
 	n.out.ids, n.out.idsOut = n.out.idsOut[:0], n.out.ids

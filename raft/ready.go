@@ -21,9 +21,10 @@ package raft
 //     [Node.Applied] says how far the state machine is, its snapshot included.
 //  6. Reads whose Index is applied are answered.
 //
-// Entries, Committed and the bodies of messages may be kept but share memory
-// with the Node and must not be changed; Events, Reads, and what they point to, are
-// valid until the next call of [Node.Ready].
+// Entries, AfterSync, Committed and the bodies of messages may be kept but share
+// memory with the Node and each other and must not be changed; Messages, Events,
+// Reads, and what the latter point to, are valid until the next call of
+// [Node.Ready].
 //
 // Err, a *[StorageError], says that the Node has stopped because entries it
 // had persisted could not be read back. Nothing else is set then, every later

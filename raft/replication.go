@@ -302,12 +302,11 @@ func (n *Node) sendAppends(p *peer) {
 
 // sendAppend sends one AppendEntries, from behind prev on.
 func (n *Node) sendAppend(p *peer, prev Index, entries []Entry) {
-	a := n.out.appends.take()
-	*a = AppendEntries{Entries: entries, LeaderCommit: n.log.commit, Round: n.reads.round}
+	a := AppendEntries{Entries: entries, LeaderCommit: n.log.commit, Round: n.reads.round}
 	if prev > 0 {
 		a.PrevLogIndex, a.PrevLogTerm = prev, n.log.mustTerm(prev)
 	}
 	p.told = max(p.told, min(n.log.commit, prev+Index(len(entries))))
 	p.beat = false
-	n.send(Message{From: n.cfg.ID, To: p.id, Term: n.hard.Term, Body: a})
+	n.send(Message{From: n.cfg.ID, To: p.id, Term: n.hard.Term, Body: n.out.append(a)})
 }
