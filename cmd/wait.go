@@ -14,7 +14,8 @@ import (
 const condAbout = `COND is leader, quorum or converged, or an expression over the status such as
   leader == 3                                 S1.term >= 2
   count(nodes, .role == "leader") == 2        all(nodes, .commit == 7)
-  S4.terms == "1114455666"                    kv("x") == "1"`
+  S4.terms == "1114455666"                    kv("x") == "1"
+  held                                        broke == "split-vote"`
 
 func waitVerb() *verb {
 	return &verb{

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/raftlab/raftlab/netlab/cond"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -92,6 +93,13 @@ func TestNamedBreaks(t *testing.T) {
 			if page := l.eventPage(s.LastEvent-1, 0, 0); len(page.Events) != 1 || page.Events[0].Kind != EventBreak ||
 				!strings.Contains(page.Events[0].Text, tt.seen) || page.Events[0].LabNS != hit.LabNS {
 				t.Errorf("told as %+v", page.Events)
+			}
+			broke, err := cond.Compile(fmt.Sprintf("broke == %q && breaks[0].hits == 1 && breaks[0].cond == broke", tt.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := l.judge(broke); err != nil || !r.Holds {
+				t.Errorf("conditions see %+v, %v", r, err)
 			}
 			// It is not to hold again for the same.
 			l.must(t, Op{Verb: "release"})

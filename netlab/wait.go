@@ -154,6 +154,12 @@ func environment(s *Status) *cond.Env {
 			ID: f.ID, Verb: f.Verb, Text: f.Text, Links: f.Links, UntilNS: int(f.UntilNS), Seen: int(f.Seen), Hits: int(f.Hits),
 		})
 	}
+	if b := s.Clock.Break; b != nil {
+		env.Broke = b.Cond
+	}
+	for _, b := range s.Breaks {
+		env.Breaks = append(env.Breaks, cond.Break{ID: int(b.ID), Cond: b.Cond, Holds: b.Holds, Hits: int(b.Hits)})
+	}
 	for _, v := range s.Violations {
 		env.Violations = append(env.Violations, cond.Violation{Property: v.Property, Term: int(v.Term), Index: int(v.Index)})
 	}

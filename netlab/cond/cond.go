@@ -66,6 +66,8 @@ type Env struct {
 	Nodes                        []Node // ascending by ID
 	Links                        []Link
 	Faults                       []Fault // what is set on the network, in the order it was set
+	Broke                        string  // the breakpoint that holds the clock, as it was set; "" when none does
+	Breaks                       []Break // in the order they were set
 	Violations                   []Violation
 	// KV reads a key through the log; "" when it is missing. nil: not available.
 	KV func(key string) (string, error)
@@ -144,6 +146,14 @@ type Fault struct {
 	UntilNS int      `expr:"until_ns"` // 0 when it does not end by itself
 	Seen    int      `expr:"seen"`     // frames it was for
 	Hits    int      `expr:"hits"`     // those it did something to
+}
+
+// Break is one breakpoint of an Env.
+type Break struct {
+	ID    int    `expr:"id"`
+	Cond  string `expr:"cond"`
+	Holds bool   `expr:"holds"` // what it looks for is so now
+	Hits  int    `expr:"hits"`  // how often that came
 }
 
 // Violation is one broken promise of an Env.
@@ -274,6 +284,7 @@ func (env *Env) names() map[string]any {
 		"leader": env.Leader, "term": env.Term, "commit": env.Commit, "quorum": env.Quorum,
 		"config": env.Config, "held": env.Held, "rate": env.Rate, "lab_ns": env.LabNS, "last_index": last,
 		"partition": env.Partition, "nodes": env.Nodes, "links": env.Links, "faults": env.Faults, "violations": env.Violations,
+		"broke": env.Broke, "breaks": env.Breaks,
 		"kv": func(key string) (string, error) {
 			if env.KV == nil {
 				return "", errors.New("keys can't be read here")
@@ -318,6 +329,10 @@ func (c *Cond) Seen(env *Env) string {
 			out = append(out, fmt.Sprintf("%d violations", len(env.Violations)))
 		case name == "faults":
 			out = append(out, env.faultsText())
+		case name == "broke":
+			out = append(out, env.brokeText())
+		case name == "breaks":
+			out = append(out, fmt.Sprintf("%d breakpoints", len(env.Breaks)))
 		case name == "nodes" || name == "links" || name == "config":
 			continue
 		default:
@@ -325,6 +340,13 @@ func (c *Cond) Seen(env *Env) string {
 		}
 	}
 	return strings.Join(out, "; ")
+}
+
+func (env *Env) brokeText() string {
+	if env.Broke == "" {
+		return "no breakpoint holds the clock"
+	}
+	return "broke " + env.Broke
 }
 
 // faultsText says what is set on the network.

@@ -26,6 +26,8 @@ func TestConditions(t *testing.T) {
 	stopped.Nodes[0].State, stopped.Nodes[0].Commit, stopped.Nodes[0].LastIndex = "dead", 2, 2
 	behind := env()
 	behind.Nodes[0].Applied = 43
+	broken := env()
+	broken.Broke, broken.Breaks = "split-vote", []Break{{ID: 1, Cond: "term >= 99"}, {ID: 2, Cond: "split-vote", Holds: true, Hits: 2}}
 	// S4 and S5 are new voters, and S5 knows of no leader yet.
 	joint := env()
 	joint.Nodes = append(joint.Nodes, Node{ID: 4, State: "up", Role: "follower", Term: 7, Leader: 3, Member: true}, Node{ID: 5, State: "up", Member: true})
@@ -71,6 +73,9 @@ func TestConditions(t *testing.T) {
 		{`kv("nothing") == ""`, env(), true},
 		{`len(violations) == 0`, env(), true},
 		{`len(partition) == 0 and not held`, env(), true},
+		{`broke == ""`, env(), true},
+		{`broke == "split-vote" && breaks[1].hits == 2 && breaks[1].holds`, broken, true},
+		{`any(breaks, .id == 3 && .cond == "term >= 2")`, broken, false},
 	}
 	for _, tt := range tests {
 		c, err := Compile(tt.src)
