@@ -138,17 +138,19 @@ func (w *World) send(l *lane, m *raft.Message) {
 	l.number++
 	l.sent++
 	w.frames++
-	f := flight{lane: l, m: *m, id: w.frames, number: l.number, left: w.now}
 	if l.link.Plain() {
 		due, why := l.link.Pass(w.now)
-		f.due = due + raft.Time(w.flight)
+		ref := w.place()
+		f := &w.flights[ref]
+		f.lane, f.m, f.id, f.number, f.left, f.due = l, *m, w.frames, l.number, w.now, due+raft.Time(w.flight)
 		if why != "" {
-			w.turnAway(&f, why, 0)
+			w.drop(ref, why, 0)
 			return
 		}
-		w.fly(&f)
+		w.launch(ref)
 		return
 	}
+	f := flight{lane: l, m: *m, id: w.frames, number: l.number, left: w.now}
 	lf := w.linkFrame(&f)
 	v := l.link.Judge(w.seed, &lf)
 	f.due, f.fault = v.Due+raft.Time(w.flight), v.Fault
@@ -205,31 +207,37 @@ func (w *World) size(f *flight) int {
 	return len(b)
 }
 
-// place keeps a frame that is under way.
-func (w *World) place(f *flight) uint32 {
+// place is a place for a frame that is under way, empty.
+func (w *World) place() uint32 {
 	if n := len(w.spare); n > 0 {
 		ref := w.spare[n-1]
 		w.spare = w.spare[:n-1]
-		w.flights[ref] = *f
 		return ref
 	}
-	w.flights = append(w.flights, *f)
+	w.flights = append(w.flights, flight{})
 	return uint32(len(w.flights) - 1)
 }
 
-// fly lets a frame go to its receiver.
-func (w *World) fly(f *flight) {
-	ref := w.place(f)
-	w.flights[ref].seq = w.agenda.push(event{at: f.due, kind: arrival, ref: ref})
+// launch lets a frame go to its receiver.
+func (w *World) launch(ref uint32) {
+	f := &w.flights[ref]
+	f.seq = w.agenda.push(event{at: f.due, kind: arrival, ref: ref})
 	if f.held {
 		f.lane.held++
 	}
 	w.record(f)
 }
 
+// fly lets a frame go to its receiver that has no place yet.
+func (w *World) fly(f *flight) {
+	ref := w.place()
+	w.flights[ref] = *f
+	w.launch(ref)
+}
+
 // park keeps a frame until somebody lets it go.
 func (w *World) park(f *flight) {
-	w.place(f)
+	w.flights[w.place()] = *f
 	f.lane.held++
 	w.record(f)
 }
@@ -248,45 +256,45 @@ func (w *World) turnAway(f *flight, why link.Reason, fault uint64) {
 
 // drop drops a frame that is under way.
 func (w *World) drop(ref uint32, why link.Reason, fault uint64) {
-	f := w.flights[ref]
-	w.free(ref)
+	f := &w.flights[ref]
 	if f.held {
 		f.lane.held--
 	}
 	f.lane.dropped++
-	w.finish(&f, why, fault)
+	w.finish(f, why, fault)
+	w.free(ref)
 }
 
 // land is when a frame is due.
 func (w *World) land(ref uint32, seq uint64) {
-	if w.flights[ref].lane == nil || w.flights[ref].seq != seq {
+	f := &w.flights[ref]
+	if f.lane == nil || f.seq != seq {
 		return // it was dropped, or is held
 	}
-	f := w.flights[ref]
 	l := f.lane
 	w.did.Node, w.did.From, w.did.Frame = l.to, l.from, f.id
-	if why, fault := w.stopped(&f); why != "" {
+	if why, fault := w.stopped(f); why != "" {
 		w.did.Kind = Lost
 		w.drop(ref, why, fault)
 		return
 	}
 	w.did.Kind = Arrived
-	w.free(ref)
 	if f.held { // for a time that is over
 		l.held--
 	}
 	l.flights[l.delivered%uint64(len(l.flights))] = raft.Duration(w.now - f.left)
 	l.delivered++
-	w.finish(&f, "", 0)
-	s := w.servers[l.to]
-	if f.damage {
+	w.finish(f, "", 0)
+	m, damaged := f.m, f.damage
+	w.free(ref) // what comes of it may need the place
+	if damaged {
 		// One changed byte is what the checksum always finds.
 		if w.watch != nil {
 			w.watch.Refused(l.to, l.from)
 		}
 		return
 	}
-	s.receive(&f.m)
+	w.servers[l.to].receive(&m)
 }
 
 // stopped tells why a frame that is due does not arrive, empty when it does.

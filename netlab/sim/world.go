@@ -134,15 +134,13 @@ const (
 
 // Next is when the next thing happens; false when nothing ever will.
 func (w *World) Next() (raft.Time, bool) {
-	if len(w.agenda.heap) == 0 {
-		return raft.Never, false
-	}
-	return max(w.agenda.heap[0].at, w.now), true
+	at, any := w.agenda.next()
+	return max(at, w.now), any
 }
 
 // Step lets the next thing happen, and says what it was; false when there is none.
 func (w *World) Step() (Did, bool) {
-	if len(w.agenda.heap) == 0 {
+	if _, any := w.agenda.next(); !any {
 		return Did{At: w.now}, false
 	}
 	e := w.agenda.pop()
@@ -174,7 +172,10 @@ func (w *World) Step() (Did, bool) {
 
 // Run lets everything happen up to a time, which is then now.
 func (w *World) Run(until raft.Time) {
-	for len(w.agenda.heap) > 0 && w.agenda.heap[0].at <= until {
+	for {
+		if at, any := w.agenda.next(); !any || at > until {
+			break
+		}
 		w.Step()
 	}
 	w.now = max(w.now, until)
