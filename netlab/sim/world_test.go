@@ -549,3 +549,36 @@ func TestDoubleApplyIsSeen(t *testing.T) {
 		t.Errorf("seen: %v", v)
 	}
 }
+
+// The agenda gives back what was put in by time, and of the same time what was
+// put in first: however much of it stands in the row.
+func TestAgendaKeepsOrder(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		var a agenda
+		var now raft.Time
+		var want []event
+		for range 2000 {
+			for range r.IntN(4) {
+				e := event{at: now + []raft.Time{0, 100_000, 100_000, 100_000, 50_000, soon, 7 * soon, raft.Time(r.Int64N(int64(3 * soon)))}[r.IntN(8)]}
+				e.seq = a.push(e)
+				i := len(want)
+				for i > 0 && e.before(&want[i-1]) {
+					i--
+				}
+				want = slices.Insert(want, i, e)
+			}
+			at, any := a.next()
+			if any != (len(want) > 0) {
+				t.Fatalf("seed %d: it says %v, %d events are in it", seed, any, len(want))
+			}
+			if !any {
+				continue
+			}
+			if got := a.pop(); got != want[0] || at != got.at {
+				t.Fatalf("seed %d: %+v, said to be at %d, want %+v", seed, got, at, want[0])
+			}
+			now, want = want[0].at, want[1:]
+		}
+	}
+}
