@@ -275,7 +275,7 @@ func markOf(ev *netlab.Event) byte {
 
 func processMark(ev *netlab.Event) byte {
 	switch verbOf(ev.Line) {
-	case "kill":
+	case "kill", "stop":
 		return 'K'
 	case "wipe":
 		return 'W'
@@ -316,6 +316,12 @@ func faultMark(verb, text string) byte {
 		return 'F'
 	case "lose":
 		return 'L'
+	case "disk", "disk:":
+		return 'D'
+	case "clock":
+		return 'T'
+	case "chaos":
+		return 'N'
 	}
 	return 0
 }

@@ -63,7 +63,7 @@ var signs = [][2]string{
 	{"I i", "which index must a read wait for? that one"},
 	{"tape", "terms over time; V won, C timed out, K kill, R (re)start"},
 	{"tape marks", "P partition, H heal, U undo, X cut, S slow, L lose"},
-	{"tape marks", "F another fault on links, w write"},
+	{"tape marks", "F another fault on links, D disk, N chaos, w write"},
 	{"tape marks", "J C_old,new, M new members, O hand over, s snapshot"},
 	{"tape marks", "Z pause, W wipe, T clock, ! broken promise, ? no lab"},
 	{"t5 S3 last cmt", "a node's term, its vote in it, last index, commit index"},

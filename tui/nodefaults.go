@@ -36,6 +36,34 @@ func nodeFaults(n *netlab.NodeStatus) (short, long []string) {
 	return short, append(long, "clock: "+strings.Join(parts, ", "))
 }
 
+// nodeFaultText is what is wrong with disks and clocks, in few words: "Disks: S2
+// lie, S3 slow. Clocks: S4 x1.2."
+func (p *picture) nodeFaultText() string {
+	var kinds [2][]string // of disks, of clocks
+	for _, n := range p.nodes {
+		short, _ := nodeFaults(n)
+		for _, s := range short {
+			if mode, disk := strings.CutPrefix(s, "disk: "); disk {
+				kinds[0] = append(kinds[0], name(n.ID)+" "+mode)
+			} else {
+				kinds[1] = append(kinds[1], name(n.ID)+" "+strings.TrimPrefix(s, "clock "))
+			}
+		}
+	}
+	var texts []string
+	for i, what := range [...]string{"Disk", "Clock"} {
+		switch len(kinds[i]) {
+		case 0:
+			continue
+		case 1:
+		default:
+			what += "s"
+		}
+		texts = append(texts, what+": "+strings.Join(kinds[i], ", ")+".")
+	}
+	return strings.Join(texts, " ")
+}
+
 func signed(ns int64) string {
 	if ns < 0 {
 		return "-" + shortTime(time.Duration(-ns))

@@ -30,7 +30,7 @@ func (p *picture) tapeStep(w int) time.Duration {
 
 // markRank orders the marks that fall into one column: the rarest is shown.
 var markRank = func() (rank [128]int) {
-	for i, letter := range "wsTCLSXOMJRZVWKHP!" {
+	for i, letter := range "wsTCLSFXODMJRZVWKUNHP!" {
 		rank[letter] = i + 1
 	}
 	return rank

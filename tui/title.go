@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ func drawTitle(p *picture, pn pane) {
 		}
 		if n := p.cuts(); n > 0 {
 			add(3, strconv.Itoa(n)+" CUT", strong)
+		}
+		if x := st.Chaos; x != nil {
+			parts = append(parts, segment{fmt.Sprintf("CHAOS %d/%d", x.Done+x.Skipped, x.Faults), strong, 3, "CHAOS"})
 		}
 		if s := p.changeText(); s != "" {
 			add(2, s, strong)
@@ -261,7 +265,11 @@ func drawSentence(p *picture, pn pane) {
 	}
 	st := p.lab.status
 	st.Clock.LabNS = p.time
-	pn.text(1, 0, fit(explain.Line(st.View(), pn.w-2), pn.w-2), plain)
+	line := explain.Line(st.View(), pn.w-2)
+	if faults := p.nodeFaultText(); faults != "" && textWidth(line)+1+textWidth(faults) <= pn.w-2 {
+		line += " " + faults
+	}
+	pn.text(1, 0, fit(line, pn.w-2), plain)
 }
 
 // fit cuts s to w columns and says so with dots.
