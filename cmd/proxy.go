@@ -27,6 +27,7 @@ const proxyWords = `  slow [up|down] DELAY[~JITTER] [DISTRIBUTION]    up is what
   reset                 break all connections now; with --chance PERCENT,
                         --every K or --next K the chunks that do so
   heal [fN] [--all]     reopen cuts and black holes, take fN away, or everything
+  undo                  take the last change back
   faults                what is set      stats   what has passed
   help                  these lines      quit    the same as Ctrl-C
 `
@@ -55,7 +56,8 @@ both ways; lines on its standard input set and take away any, while it runs:
 Words and units are those of the verbs of these names; --for D ends any by itself.
 Bytes keep their order and none is lost but by blackhole and reset. That a stream
 ends, a connection breaks or the target cannot be reached travels the same way:
-late when it is slow, and not through a cut. Connections share a throttle.
+late when it is slow, and not through a cut. Connections share a throttle. What
+waits is kept here, up to 8 MiB each way of a connection, before its sender has to.
 -v tells of each connection, and every second what has passed; with -o jsonl every
 answer is an object on a line.`,
 		examples: []example{

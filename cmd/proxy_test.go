@@ -178,6 +178,9 @@ func TestProxyCarriesAnything(t *testing.T) {
 	f.tell("corrupt 100% --for 1h --every 2", "f5  both  corrupt 100% --every 2  (1h left)")
 	f.tell("heal --all", "1 fault gone")
 	f.tell("heal --all", "nothing to heal")
+	f.tell("undo", "undone: heal --all")
+	f.tell("faults", "f5  both  corrupt 100% --every 2  (")
+	f.tell("undo", "undone: corrupt 100% --for 1h --every 2")
 	f.tell("faults", "nothing is set")
 	if _, err := f.roundTrip(c, "still there", soon); err != nil {
 		t.Error(err)

@@ -26,6 +26,23 @@ type relay struct {
 	mu   sync.Mutex
 	last uint64 // the number of the latest fault
 	ways [2]link.Rules
+	past []before // what undo goes back to, the latest last
+}
+
+// before is what was set before a line changed it.
+type before struct {
+	line string
+	ways [2]link.Rules
+}
+
+// pastMax bounds how far undo goes back.
+const pastMax = 100
+
+// remember keeps what was set before a line. With mu held.
+func (r *relay) remember(line string, ways [2]link.Rules) {
+	if r.past = append(r.past, before{line, ways}); len(r.past) > pastMax {
+		r.past = r.past[1:]
+	}
 }
 
 // answer is what there is to say to a line. Of the fields for scripts each kind of
@@ -36,6 +53,7 @@ type answer struct {
 	Faults []relayFault `json:"faults,omitzero"`  // of faults, and of a line that sets one
 	Off    string       `json:"off,omitempty"`    // the verb whose faults it takes away
 	Healed []string     `json:"healed,omitzero"`  // numbers
+	Undone string       `json:"undone,omitempty"` // a line
 	Broken *int         `json:"broken,omitempty"` // connections
 	Stats  *relayStats  `json:"stats,omitempty"`
 	Help   []string     `json:"help,omitempty"`
@@ -101,10 +119,12 @@ func (r *relay) do(line string) (*answer, error) {
 		return r.list(), nil
 	case verb == "stats" && len(rest) == 0:
 		return r.stats(), nil
-	case verb == "help" || verb == "faults" || verb == "stats":
+	case verb == "undo" && len(rest) == 0:
+		return r.undo()
+	case verb == "help" || verb == "faults" || verb == "stats" || verb == "undo":
 		return nil, usageErrorf("%s takes nothing behind it, got %s", verb, clean(strings.Join(rest, " "))).WithHint("raftlab help proxy")
 	case verb == "heal":
-		return r.heal(rest)
+		return r.heal(line, rest)
 	case verb == "reset" && len(rest) == 0:
 		open := r.raw.Stats().Open
 		r.raw.Reset()
@@ -112,14 +132,14 @@ func (r *relay) do(line string) (*answer, error) {
 	}
 	switch verb {
 	case "slow", "throttle", "corrupt", "reset", "cut", "blackhole":
-		return r.set(verb, rest)
+		return r.set(line, verb, rest)
 	}
 	return nil, usageErrorf("%q is nothing that can be done to a stream of bytes", clean(verb)).
-		WithHint("slow, throttle, corrupt, cut, blackhole, reset, heal, faults, stats, help, quit")
+		WithHint("slow, throttle, corrupt, cut, blackhole, reset, heal, undo, faults, stats, help, quit")
 }
 
 // set sets a fault. The words are read as those of the verb for links.
-func (r *relay) set(verb string, rest []string) (*answer, error) {
+func (r *relay) set(line, verb string, rest []string) (*answer, error) {
 	way := wayWords[0]
 	if len(rest) > 0 {
 		for _, w := range wayWords {
@@ -143,12 +163,14 @@ func (r *relay) set(verb string, rest []string) (*answer, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := r.clock.Now()
 	if op.For > 0 {
-		f.Match.Until = r.clock.Now() + raft.Time(op.For)
+		f.Match.Until = now + raft.Time(op.For)
 	}
 	if !off {
 		f.ID = r.last + 1
 	}
+	was := r.ways
 	for _, w := range way.ways {
 		rules := r.ways[w].Without(r.over)
 		if off {
@@ -161,11 +183,12 @@ func (r *relay) set(verb string, rest []string) (*answer, error) {
 		}
 		r.ways[w] = rules
 	}
+	r.remember(line, was)
 	if off {
 		return &answer{Off: verb, lines: []string{verb + " is off, " + way.word}}, nil
 	}
 	r.last++
-	return faultsAnswer([]relayFault{r.shown(f, way.word)}), nil
+	return faultsAnswer([]relayFault{shown(f, way.word, now)}), nil
 }
 
 // streamArgs are what the lines that set faults take.
@@ -196,11 +219,11 @@ func wellFormed(verb string, words []string) bool {
 // over tells whether a fault has ended by itself.
 func (r *relay) over(f link.Fault) bool { return f.Match.Until != 0 && f.Match.Until <= r.clock.Now() }
 
-// shown is a fault as the list has it.
-func (r *relay) shown(f link.Fault, way string) relayFault {
+// shown is a fault as the list has it at this time.
+func shown(f link.Fault, way string, now raft.Time) relayFault {
 	s := relayFault{ID: fmt.Sprintf("f%d", f.ID), Way: way, Line: f.Line("")}
 	if f.Match.Until != 0 {
-		s.LeftMS = time.Duration(max(0, f.Match.Until-r.clock.Now())).Seconds() * 1000
+		s.LeftMS = time.Duration(max(0, f.Match.Until-now)).Seconds() * 1000
 	}
 	return s
 }
@@ -246,9 +269,9 @@ func (r *relay) list() *answer {
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int { return int(a.f.ID) - int(b.f.ID) })
-	faults := make([]relayFault, len(all))
+	faults, now := make([]relayFault, len(all)), r.clock.Now()
 	for i, e := range all {
-		faults[i] = r.shown(e.f, e.way)
+		faults[i] = shown(e.f, e.way, now)
 		faults[i].Acted = hits[e.f.ID].Acted
 	}
 	a := faultsAnswer(faults)
@@ -259,7 +282,7 @@ func (r *relay) list() *answer {
 }
 
 // heal takes faults away: cuts and black holes, one by its number, or all.
-func (r *relay) heal(words []string) (*answer, error) {
+func (r *relay) heal(line string, words []string) (*answer, error) {
 	drop := func(f link.Fault) bool { return link.Is[link.Cut](f) || link.Is[link.Blackhole](f) }
 	id := uint64(0)
 	if len(words) > 0 {
@@ -277,6 +300,7 @@ func (r *relay) heal(words []string) (*answer, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var gone []uint64
+	was := r.ways
 	for w := range r.ways {
 		rules := r.ways[w].Without(r.over)
 		for _, f := range rules.Faults {
@@ -299,9 +323,29 @@ func (r *relay) heal(words []string) (*answer, error) {
 		a.Healed = append(a.Healed, fmt.Sprintf("f%d", id))
 	}
 	if a.names = a.Healed; len(gone) > 0 {
+		r.remember(line, was)
 		a.lines = []string{plural(len(gone), "fault") + " gone"}
 	}
 	return a, nil
+}
+
+// undo takes the last change back.
+func (r *relay) undo() (*answer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.past) == 0 {
+		return &answer{lines: []string{"nothing to undo"}}, nil
+	}
+	last := r.past[len(r.past)-1]
+	for w, rules := range last.ways {
+		rules = rules.Without(r.over)
+		if err := r.raw.SetFaults(proxy.Way(w), rules.Faults); err != nil {
+			return nil, err
+		}
+		r.ways[w] = rules
+	}
+	r.past = r.past[:len(r.past)-1]
+	return &answer{Undone: last.line, lines: []string{"undone: " + clean(last.line)}}, nil
 }
 
 // streamFault is the fault on a stream of bytes that op asks for. off tells that

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +28,12 @@ type RawOptions struct {
 	// Backlog is how many bytes one way of a connection holds before it stops
 	// reading; 0 is 8 MiB.
 	Backlog int
+	// Memory is how many bytes all connections together hold before each of them
+	// stops at 64 KiB; 0 is 256 MiB.
+	Memory int
 }
+
+const rawMemoryDefault = 256 << 20
 
 // Way is one of the two directions of raw connections.
 type Way int
@@ -61,6 +67,8 @@ type Raw struct {
 	logger  *slog.Logger
 	chunk   int
 	backlog int
+	memory  int64
+	waiting atomic.Int64 // bytes that connections hold
 
 	schedule *schedule
 	listener net.Listener
@@ -94,8 +102,8 @@ func NewRaw(o RawOptions) (*Raw, error) {
 	if _, _, err := net.SplitHostPort(o.Target); err != nil {
 		return nil, fmt.Errorf("where to carry bytes: %w", err)
 	}
-	if o.Chunk < 0 || o.Backlog < 0 {
-		return nil, errors.New("a chunk or a backlog of less than nothing")
+	if o.Chunk < 0 || o.Backlog < 0 || o.Memory < 0 {
+		return nil, errors.New("a chunk, a backlog or a memory of less than nothing")
 	}
 	if o.Clock == nil {
 		o.Clock = clock.New(clock.Setting{Rate: 1})
@@ -106,12 +114,15 @@ func NewRaw(o RawOptions) (*Raw, error) {
 	if o.Backlog == 0 {
 		o.Backlog = backlogDefault
 	}
+	if o.Memory == 0 {
+		o.Memory = rawMemoryDefault
+	}
 	schedule, err := newSchedule(o.Clock)
 	if err != nil {
 		return nil, fmt.Errorf("create the link's timer: %w", err)
 	}
 	r := &Raw{
-		target: o.Target, seed: o.Seed, clock: o.Clock, logger: o.Logger, chunk: o.Chunk, backlog: o.Backlog,
+		target: o.Target, seed: o.Seed, clock: o.Clock, logger: o.Logger, chunk: o.Chunk, backlog: o.Backlog, memory: int64(o.Memory),
 		schedule: schedule, open: make(map[*rawConn]struct{}),
 	}
 	for i := range r.ways {

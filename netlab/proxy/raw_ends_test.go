@@ -392,6 +392,61 @@ func sum(h hash.Hash) (s [32]byte) {
 	return s
 }
 
+// All connections together hold no more than the memory there is, and a little
+// each; and nothing is held when they are over.
+func TestRawMemory(t *testing.T) {
+	const memory, conns = 4 << 20, 8
+	w := newRaw(t, func(o *RawOptions) { o.Memory = memory })
+	w.faults(ToTarget, fault(link.Cut{}))
+	var all sync.WaitGroup
+	for range conns {
+		client := w.client()
+		all.Go(func() {
+			// Until it is broken.
+			_, _ = io.Copy(client, rand.NewChaCha8([32]byte{}))
+		})
+	}
+	w.eventually("all stand", func() bool {
+		stalled := 0
+		w.raw.each(func(c *rawConn) {
+			f := &c.flows[ToTarget]
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.stalled {
+				stalled++
+			}
+		})
+		return stalled == conns
+	})
+	if got := w.raw.waiting.Load(); got > memory+conns*(backlogShort+chunkSize+2*pieceCost) {
+		t.Errorf("%d bytes wait", got)
+	}
+	w.raw.Reset()
+	all.Wait()
+	w.eventually("nothing is held", func() bool { return w.raw.Stats().Open == 0 && w.raw.waiting.Load() == 0 })
+}
+
+// No chunk is early, whatever the delay. How late it is, is no question of a test:
+// raftlab bench proxy tells.
+func TestRawDelaysOnTheRealClock(t *testing.T) {
+	for _, delay := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond} {
+		t.Run(delay.String(), func(t *testing.T) {
+			w := newRaw(t)
+			w.clock.Adjust(1, false)
+			client, target := w.pair()
+			w.faults(ToTarget, delayOf(raft.Time(delay)))
+			for range 5 {
+				start := time.Now()
+				client.says("x")
+				target.hears("x")
+				if took := time.Since(start); took < delay {
+					t.Errorf("a chunk took %v, want %v at least", took, delay)
+				}
+			}
+		})
+	}
+}
+
 // Many connections at rest cost two goroutines each, and leave nothing.
 func TestRawManyConnections(t *testing.T) {
 	w := newRaw(t)

@@ -567,7 +567,7 @@ func TestRawFaultsThatAreNone(t *testing.T) {
 }
 
 func TestRawOptionsThatMakeNoSense(t *testing.T) {
-	for _, o := range []RawOptions{{}, {Target: "nowhere"}, {Target: "127.0.0.1:1", Chunk: -1}, {Target: "127.0.0.1:1", Backlog: -1}} {
+	for _, o := range []RawOptions{{}, {Target: "nowhere"}, {Target: "127.0.0.1:1", Chunk: -1}, {Target: "127.0.0.1:1", Backlog: -1}, {Target: "127.0.0.1:1", Memory: -1}} {
 		if _, err := NewRaw(o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}

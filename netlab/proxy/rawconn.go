@@ -66,6 +66,7 @@ func (c *rawConn) run() {
 	}
 	c.end(nil)
 	for i := range c.flows {
+		c.flows[i].abandon() // what it never came to
 		r.schedule.forget(&c.flows[i].wake)
 	}
 	attrs := []any{

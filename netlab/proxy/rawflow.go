@@ -233,7 +233,7 @@ func (f *flow) pass(p piece) error {
 	}
 	p.data = append([]byte(nil), p.data...)
 	f.queue = append(f.queue, p)
-	f.bytes += len(p.data) + pieceCost
+	f.grow(len(p.data) + pieceCost)
 	if !f.draining {
 		f.draining = true
 		f.conn.running.Go(f.drain)
@@ -282,7 +282,7 @@ func (f *flow) halt() {
 func (f *flow) awaitRoom() bool {
 	for {
 		f.mu.Lock()
-		f.stalled = f.bytes > f.conn.raw.backlog
+		f.stalled = f.bytes > f.limit()
 		stalled := f.stalled
 		f.mu.Unlock()
 		if !stalled {
@@ -329,7 +329,7 @@ func (f *flow) drain() {
 			if len(rest) > 0 && !f.dead {
 				p.data = rest
 				f.queue = append([]piece{*p}, f.queue...)
-				f.bytes += len(rest) + pieceCost
+				f.grow(len(rest) + pieceCost)
 			}
 		}
 	}
@@ -395,7 +395,7 @@ func (f *flow) next() *piece {
 		if part < len(head.data) {
 			first.data = head.data[:part]
 			head.data, head.rate = head.data[part:], 0
-			f.bytes -= part
+			f.grow(-part)
 		} else {
 			f.pop()
 		}
@@ -407,7 +407,7 @@ func (f *flow) next() *piece {
 
 // pop takes the first piece out. With mu held.
 func (f *flow) pop() {
-	f.bytes -= len(f.queue[0].data) + pieceCost
+	f.grow(-len(f.queue[0].data) - pieceCost)
 	f.queue[0] = piece{}
 	if f.queue = f.queue[1:]; len(f.queue) == 0 {
 		f.queue = nil
@@ -415,9 +415,28 @@ func (f *flow) pop() {
 	f.makeRoom()
 }
 
+// grow counts bytes that come to wait, or wait no more. With mu held.
+func (f *flow) grow(bytes int) {
+	f.bytes += bytes
+	f.conn.raw.waiting.Add(int64(bytes))
+}
+
+// limit is how many bytes may wait here. Where all connections together hold too
+// many, each may keep what it needs to go on.
+func (f *flow) limit() int {
+	r := f.conn.raw
+	if r.waiting.Load() > r.memory {
+		return min(r.backlog, backlogShort)
+	}
+	return r.backlog
+}
+
+// backlogShort is what one way of a connection may hold when memory is short.
+const backlogShort = 64 << 10
+
 // makeRoom tells a reader that waits when there is room again. With mu held.
 func (f *flow) makeRoom() {
-	if f.stalled && f.bytes <= f.conn.raw.backlog/2 {
+	if f.stalled && f.bytes <= f.limit()/2 {
 		f.stalled = false
 		select {
 		case f.room <- struct{}{}:
