@@ -53,7 +53,8 @@ type lab struct {
 
 	changing atomic.Pointer[Op] // the change of the configuration that is waited for
 
-	steps stepping
+	steps  stepping
+	checks *checks
 
 	mu          sync.Mutex
 	members     []*member      // ascending by ID; replaced, never changed
@@ -281,6 +282,9 @@ func (l *lab) build(fresh bool) error {
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
 	l.events = newEventStore(eventsKept)
 	l.gone = make(map[int]uint64)
+	l.checks = newChecks()
+	l.checks.preloaded(&l.config)
+	l.checks.earlier(l.run)
 	l.policy = l.config.settled().RestartPolicy
 	who := firstRoster(l.config.Nodes)
 	if l.meta != nil {

@@ -41,11 +41,11 @@ type nemesis struct {
 
 	mu            sync.Mutex
 	done, skipped int
-	deeds         []*deed // that are to be undone, oldest first
+	deeds         []*faultDone // that are to be undone, oldest first
 }
 
-// deed is a fault that was done, and whom it hit.
-type deed struct {
+// faultDone is a fault that was done, and whom it hit.
+type faultDone struct {
 	fault *ChaosFault
 	nodes []int // whose processes it hit
 	id    int   // of what it set on the network
@@ -256,17 +256,17 @@ func (l *lab) reach(ctx context.Context, t raft.Time) bool {
 }
 
 // open are the deeds that are not undone yet.
-func (n *nemesis) open() []*deed {
+func (n *nemesis) open() []*faultDone {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.deeds)
 }
 
 // deed is what was done for a fault, nil when the lab refused it.
-func (n *nemesis) deed(f *ChaosFault) *deed {
+func (n *nemesis) deed(f *ChaosFault) *faultDone {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i := slices.IndexFunc(n.deeds, func(d *deed) bool { return d.fault == f }); i >= 0 {
+	if i := slices.IndexFunc(n.deeds, func(d *faultDone) bool { return d.fault == f }); i >= 0 {
 		return n.deeds[i]
 	}
 	return nil
@@ -286,7 +286,7 @@ func (l *lab) doDeed(n *nemesis, f *ChaosFault) {
 	} else {
 		n.done++
 		if f.UntilNS > f.AtNS {
-			n.deeds = append(n.deeds, &deed{fault: f, nodes: res.Nodes, id: res.Fault})
+			n.deeds = append(n.deeds, &faultDone{fault: f, nodes: res.Nodes, id: res.Fault})
 		}
 	}
 	n.mu.Unlock()
@@ -300,7 +300,7 @@ func (l *lab) doDeed(n *nemesis, f *ChaosFault) {
 
 // undoDeed undoes a fault where it still stands: somebody may have done so
 // before, or it has ended by itself.
-func (l *lab) undoDeed(n *nemesis, d *deed) {
+func (l *lab) undoDeed(n *nemesis, d *faultDone) {
 	if l.ctx.Err() != nil {
 		return
 	}
@@ -317,10 +317,10 @@ func (l *lab) undoDeed(n *nemesis, d *deed) {
 }
 
 // forget drops a deed that is over.
-func (n *nemesis) forget(d *deed) {
+func (n *nemesis) forget(d *faultDone) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.deeds = slices.DeleteFunc(n.deeds, func(o *deed) bool { return o == d })
+	n.deeds = slices.DeleteFunc(n.deeds, func(o *faultDone) bool { return o == d })
 }
 
 // sentence is what an error says to a user.
@@ -333,7 +333,7 @@ func sentence(err error) string {
 }
 
 // undoOne undoes what still stands of one deed.
-func (l *lab) undoOne(d *deed) error {
+func (l *lab) undoOne(d *faultDone) error {
 	if len(d.fault.undo) == 0 {
 		return l.offNetwork(d)
 	}
@@ -368,7 +368,7 @@ func (l *lab) inState(nodes []int, state string) []string {
 
 // offNetwork takes what a deed set on the network away, if it is there still.
 // What it stood in front of is in force again.
-func (l *lab) offNetwork(d *deed) error {
+func (l *lab) offNetwork(d *faultDone) error {
 	if !l.stands(d.id) {
 		return nil
 	}

@@ -178,6 +178,7 @@ func (l *lab) wipe(_ context.Context, op *Op) (*OpResult, error) {
 		if err := l.engine.wipe(m.id); err != nil {
 			return nil, Errorf(ExitFailed, "delete the data of S%d: %v", m.id, err)
 		}
+		l.checks.wiped(m.id, l.clock.Now())
 		text := "wiped"
 		if killed {
 			text = "killed and wiped"

@@ -44,7 +44,7 @@ func (p *processes) open() (wires, error) {
 	rand.Read(token)
 	p.token = hex.EncodeToString(token)
 	var err error
-	if p.proxy, err = proxy.New(proxy.Options{Seed: l.config.Seed, Clock: l.clock, Token: p.token, Logger: l.log}); err != nil {
+	if p.proxy, err = proxy.New(proxy.Options{Seed: l.config.Seed, Clock: l.clock, Token: p.token, Logger: l.log, Watch: l.watchFrame}); err != nil {
 		return nil, err
 	}
 	if err := p.proxy.Listen("127.0.0.1:0"); err != nil {

@@ -27,6 +27,10 @@ const (
 	orderTimeout = 5 * time.Second
 
 	controlBuffer = 16 << 10
+
+	// lastWords is how long a conversation that was ended from this side goes on
+	// being heard.
+	lastWords = time.Second
 )
 
 // conversation is what the lab says to one life of a node. It blocks nobody.
@@ -60,7 +64,9 @@ type control struct {
 func (c *control) close() {
 	c.once.Do(func() {
 		close(c.closed)
-		c.conn.Close()
+		// What a process that has ended said last may still be on its way: the
+		// conversation is over when that is read, or after a moment.
+		_ = c.conn.SetDeadline(time.Now().Add(lastWords))
 	})
 }
 
@@ -264,6 +270,7 @@ func (p *processes) join(conn net.Conn, reg *wire.Register) (*control, error) {
 		wake: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	m.expected, m.conn = false, c
+	l.checks.begin(m.id, c, l.clock.Now())
 	m.status.RaftAddr, m.status.ClientAddr = reg.RaftAddr, reg.ClientAddr
 	m.status.SeenNS = int64(l.clock.Now())
 	for _, note := range reg.Notes {
@@ -314,6 +321,7 @@ func (l *lab) configure(m *member) *wire.Configure {
 // leave ends a conversation. The node ends with it.
 func (l *lab) leave(c *control) {
 	c.close()
+	l.checks.left(c.node, c, l.clock.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := l.member(c.node); m != nil && m.conn == c {
@@ -421,6 +429,7 @@ func (l *lab) report(id int, c conversation, r *wire.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.member(id)
+	defer l.hearDeeds(id, m, c, r.Deeds) // after the events of the same report
 	if m == nil || m.conn != c {
 		return // the last words of a process that was replaced or removed
 	}

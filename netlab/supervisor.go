@@ -117,6 +117,9 @@ func (l *lab) ended(m *member, c *child) {
 	s := &m.status
 	s.State, s.Pid, s.StateNS = StateDead, 0, int64(l.clock.Now())
 	s.TimerStartNS, s.TimerEndNS = 0, 0
+	if m.disk.Fault == wire.DiskLie {
+		l.checks.lied(m.id, l.clock.Now())
+	}
 	m.spendDisk()
 	if !m.asked {
 		s.Exit = c.why()

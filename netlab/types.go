@@ -274,12 +274,18 @@ type LoadStatus struct {
 
 // Violation is a promise of Raft that was broken.
 type Violation struct {
-	Property string `json:"property"`
-	Term     uint64 `json:"term"`
-	Index    uint64 `json:"index"`
-	Nodes    []int  `json:"nodes"`
-	LabNS    int64  `json:"lab_ns"`
-	Message  string `json:"message"`
+	Property string   `json:"property"` // LeaderCompleteness
+	Name     string   `json:"name"`     // Leader Completeness
+	Term     uint64   `json:"term"`
+	Index    uint64   `json:"index"` // 0: it is about no entry
+	Nodes    []int    `json:"nodes"`
+	LabNS    int64    `json:"lab_ns"`
+	Message  string   `json:"message"`         // the property in the paper's words, and both sides of the contradiction
+	Frame    uint64   `json:"frame,omitempty"` // that showed it
+	Event    uint64   `json:"event"`           // the event that tells of it
+	Before   []uint64 `json:"before"`          // events that may have led to it, oldest first
+
+	rule string // where the promise stands, for the event
 }
 
 // The kinds of events.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/node/clock"
+	"github.com/raftlab/raftlab/node/deed"
 	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
@@ -53,6 +54,7 @@ type replica struct {
 	shown       showing
 	rest        resting
 	steps       stepping
+	witness     deed.Witness
 
 	in        batch // what this turn took; kept for its memory, as are the next ones
 	commands  [][]byte
@@ -186,6 +188,7 @@ func (r *replica) drain() error {
 			return &DiskError{Node: r.id, Dir: r.dir, Op: "read", Err: rd.Err}
 		}
 		if len(rd.Events) > 0 {
+			r.witness.Ready(&rd)
 			r.telemetry.note(rd.Events)
 			r.shown.noted(rd.Events)
 		}
@@ -206,6 +209,7 @@ func (r *replica) drain() error {
 		} else {
 			r.apply(rd.Committed)
 		}
+		r.telemetry.did(&r.witness)
 		r.hearOf(rd.Reads)
 		r.serveReads()
 	}
@@ -253,12 +257,16 @@ func (r *replica) apply(entries []raft.Entry) {
 	if len(entries) == 0 {
 		return
 	}
+	now := r.clock.Now()
 	for i := range entries {
 		e := &entries[i]
 		var result kv.Result
+		var took deed.Effect
 		if e.Kind == raft.EntryCommand {
 			result = r.store.Apply(e.Index, e.Term, e.Data)
+			took = effect(r.store.Took())
 		}
+		r.witness.Apply(now, e, took)
 		r.applied = e.Index
 		r.snapshots.count(e)
 		if r.pending.len() == 0 {

@@ -138,6 +138,7 @@ func (r *replica) loadedState(got loaded) {
 	r.moved(int(got.size))
 	r.shown.changed()
 	r.apply(l.committed)
+	r.telemetry.did(&r.witness)
 	r.serveReads()
 }
 

@@ -99,6 +99,9 @@ func (r *replica) configure(c wire.Configure, from raft.Restored) error {
 		return fmt.Errorf("configure %v as the lab says: %w", r.id, err)
 	}
 	r.core = core
+	if err := r.witnessStart(&c, &from); err != nil {
+		return err
+	}
 	r.store = kv.New()
 	r.store.SetUnsafe(r.unsafe)
 	if from.Snapshot.Index > 0 {
@@ -171,6 +174,8 @@ func (r *replica) serve(ctx context.Context, raftLn, clientLn net.Listener, book
 	r.shown.changed() // what it starts as
 	err := r.run(ctx)
 	r.disk.release() // what runs beside may wait for it
+	r.witness.Ended(r.clock.Now())
+	r.telemetry.did(&r.witness)
 	if err != nil {
 		r.telemetry.end(err)
 	} else if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {

@@ -19,6 +19,7 @@ type telemetry struct {
 
 	mu       sync.Mutex
 	facts    wire.Facts
+	deeds    deeds
 	damaged  []wire.Damaged // at most one of each peer
 	state    *wire.State
 	dropped  uint64 // states that newer ones replaced
@@ -103,10 +104,10 @@ func (t *telemetry) take() (r *wire.Report, o *outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.facts.Len() > factsPerReport:
-		r = &wire.Report{Facts: t.facts.Take(factsPerReport)}
-	case t.facts.Len() > 0 || t.state != nil || len(t.damaged) > 0:
-		r = &wire.Report{Facts: t.facts.Take(factsPerReport), State: t.state, Damaged: t.damaged}
+	case t.facts.Len() > factsPerReport || t.deeds.pieces() > 1:
+		r = &wire.Report{Facts: t.facts.Take(factsPerReport), Deeds: t.deeds.take()}
+	case t.facts.Len() > 0 || t.state != nil || len(t.damaged) > 0 || t.deeds.pieces() > 0:
+		r = &wire.Report{Facts: t.facts.Take(factsPerReport), State: t.state, Damaged: t.damaged, Deeds: t.deeds.take()}
 		if t.state != nil {
 			t.state.Dropped = t.dropped
 		}

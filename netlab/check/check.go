@@ -203,7 +203,7 @@ func (c *Checker) Wiped(at raft.Time, id raft.NodeID) {
 	if v := c.view(id); v != nil {
 		*v = view{id: id, newest: v.newest}
 	}
-	c.Expect(fmt.Sprintf("%v was wiped (%s): Raft counts on what servers have on their disks.", id, clock(at)))
+	c.Expect(fmt.Sprintf("%v was wiped (%s): Raft counts on what servers have on their disks.", id, Clock(at)))
 }
 
 // Preloaded tells that the first last entries that server id starts with were
@@ -225,8 +225,8 @@ func (c *Checker) Lost(at raft.Time, id raft.NodeID, reason string) {
 	c.NotKnown(Unknown{Node: id, From: min(v.newest, at), To: at, Reason: reason})
 }
 
-// clock is a lab time as people read it.
-func clock(at raft.Time) string {
+// Clock is a lab time as people read it: 00:42.312.
+func Clock(at raft.Time) string {
 	ms := int64(at) / 1_000_000
 	return fmt.Sprintf("%02d:%02d.%03d", ms/60_000, ms/1000%60, ms%1000)
 }

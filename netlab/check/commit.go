@@ -157,11 +157,11 @@ func (c *Checker) conflict(v *view, at raft.Time, i raft.Index, own raft.Term, r
 	c.violation(Violation{
 		Property: StateMachineSafety, Term: own, Index: i, Nodes: []raft.NodeID{v.id, run.by}, At: at,
 	}, contradiction{term: own, a: v.id, b: run.by}, func() string {
-		what := fmt.Sprintf("%v calls entry %d of term %d committed (%s)", v.id, i, own, clock(at))
+		what := fmt.Sprintf("%v calls entry %d of term %d committed (%s)", v.id, i, own, Clock(at))
 		if how != "calls" {
-			what = fmt.Sprintf("%v %s a snapshot that ends with entry %d of term %d (%s)", v.id, how, i, own, clock(at))
+			what = fmt.Sprintf("%v %s a snapshot that ends with entry %d of term %d (%s)", v.id, how, i, own, Clock(at))
 		}
-		return fmt.Sprintf("%s, and %v called entry %d of term %d committed (%s).", what, run.by, i, run.term, clock(run.at))
+		return fmt.Sprintf("%s, and %v called entry %d of term %d committed (%s).", what, run.by, i, run.term, Clock(run.at))
 	})
 }
 

@@ -79,7 +79,7 @@ func (c *Checker) Votes(at raft.Time, frame uint64, voter, candidate raft.NodeID
 			Property: OneVote, Term: term, Nodes: []raft.NodeID{voter, before.to, candidate}, At: at, Frame: frame,
 		}, contradiction{term: term, a: voter, b: candidate}, func() string {
 			return fmt.Sprintf("In term %d %v voted for %v (%s%s), and for %v (%s%s).", term,
-				voter, before.to, clock(before.at), frameText(before.frame), candidate, clock(at), frameText(frame))
+				voter, before.to, Clock(before.at), frameText(before.frame), candidate, Clock(at), frameText(frame))
 		})
 		return
 	case had.term > term:
@@ -113,7 +113,7 @@ func (c *Checker) reign(term raft.Term, id raft.NodeID, at raft.Time, frame uint
 				Property: ElectionSafety, Term: term, Nodes: []raft.NodeID{r.leader, id}, At: at, Frame: frame,
 			}, contradiction{term: term, a: r.leader, b: id}, func() string {
 				return fmt.Sprintf("%v leads term %d (since %s%s), and so does %v (since %s%s).",
-					r.leader, term, clock(r.at), frameText(r.frame), id, clock(at), frameText(frame))
+					r.leader, term, Clock(r.at), frameText(r.frame), id, Clock(at), frameText(frame))
 			})
 		}
 		return r
@@ -232,6 +232,6 @@ func (c *Checker) incomplete(r *reign, run *commitRun, i raft.Index, own raft.Te
 			has = fmt.Sprintf("its log has an entry of term %d there", own)
 		}
 		return fmt.Sprintf("Entry %d of term %d was committed in term %d (%s, by %v); %v was elected leader of term %d (%s) without it: %s.",
-			i, run.term, run.in, clock(run.at), run.by, r.leader, r.term, clock(r.at), has)
+			i, run.term, run.in, Clock(run.at), run.by, r.leader, r.term, Clock(r.at), has)
 	})
 }

@@ -40,6 +40,7 @@ type lane struct {
 	mu     sync.Mutex
 	link   link.Link // its rules and what they remember
 	number uint64    // of the last frame that left
+	led    raft.Term // newest in which the sender has said on this link that it leads
 	counts counts
 	queue  queue    // what waits in order
 	apart  apart    // what waits outside it
@@ -232,6 +233,9 @@ func (l *lane) judge(j *judging) {
 		f := &frames[i]
 		l.number++
 		f.ID, f.Number, f.Left = first+uint64(i), l.number, now
+		if p.watch != nil {
+			l.show(f)
+		}
 		if plain {
 			v.Due, v.Drop = l.link.Pass(now)
 		} else {
@@ -289,6 +293,25 @@ func (l *lane) judge(j *judging) {
 			straight = false // the copy is in the queue, and comes first
 		}
 	}
+}
+
+// show has the frame watched if it says who leads or who votes. With mu held.
+func (l *lane) show(f *Frame) {
+	switch f.Kind {
+	case wire.KindAppend, wire.KindHeartbeat, wire.KindSnapshot:
+		if f.Term == l.led {
+			return
+		}
+		l.led = f.Term
+	case wire.KindVote:
+	case wire.KindVoteReply:
+		if !f.Summary.OK {
+			return
+		}
+	default:
+		return
+	}
+	l.proxy.watch(f)
 }
 
 // linkFrame is what rules may depend on of a frame.

@@ -25,6 +25,12 @@ type Options struct {
 	Token  string       // in the hello of every link, both ways
 	Logger *slog.Logger // nil: says nothing
 
+	// Watch is called with each frame that gives a vote, or a wish for one, and with
+	// the first of each term on each link that only the leader sends: when it has left
+	// its node, whatever becomes of it then. It is called with the link's lock held, so
+	// it must not ask the network anything. nil: nobody watches.
+	Watch func(*Frame)
+
 	// Backlog is how many bytes a link holds before it stops reading; 0 is 8 MiB.
 	Backlog int
 	// Recent is how many records of frames are kept for readers; 0 is 8192.
@@ -43,6 +49,7 @@ type Proxy struct {
 	token   string
 	logger  *slog.Logger
 	backlog int
+	watch   func(*Frame)
 
 	schedule *schedule
 	frames   frameLog
@@ -93,6 +100,7 @@ func New(o Options) (*Proxy, error) {
 		token:    o.Token,
 		logger:   o.Logger,
 		backlog:  o.Backlog,
+		watch:    o.Watch,
 		schedule: schedule,
 		addrs:    make(map[raft.NodeID]string),
 

@@ -271,6 +271,9 @@ type Report struct {
 	Facts []Fact `msgpack:"facts"`
 	// Damaged are the frames that were refused since the last one.
 	Damaged []Damaged `msgpack:"damaged,omitempty"`
+	// Deeds are what the node did since the last one, for those who check that it
+	// keeps Raft's promises: as package deed writes it, complete and in order.
+	Deeds []byte `msgpack:"deeds,omitempty"`
 	// Fatal says why the node stops itself: a disk that fails, a damaged log.
 	Fatal string `msgpack:"fatal"`
 	// Lasting tells that it would stop for that again however often it is started.
