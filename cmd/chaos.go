@@ -82,7 +82,7 @@ func doChaos(c *call) error {
 		return c.do(netlab.Op{Verb: "chaos", Stop: true})
 	case c.Bool("plan"):
 		return planChaos(c, o)
-	case c.Bool("background") || c.sh.embedded && !c.IsSet("for"):
+	case c.Bool("background") || c.sh.embedded && !c.IsSet("for") || c.sh.taken != nil:
 		return c.do(netlab.Op{Verb: "chaos", Chaos: &o})
 	}
 	return watchChaos(c, o)

@@ -376,6 +376,28 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 		{"heal f2", "takes away lose 5.5%: 1 to 2"},
 		{"heal f3", "there is no fault f3"},
 		{"undo", "takes back: raftlab slow all 20ms"},
+		{"stop 3", "stop S3: 4 of 5 run on, still a quorum"},
+		{"disk 3 slow 20ms~5ms", "disk of S3: a sync takes 20ms~5ms"},
+		{"disk 1 2 full", "disk of S1 S2: no room is left: the next write fails"},
+		{"disk 3 flip --index 7", "disk of S3: a bit of entry 7 is flipped"},
+		{"disk 3 flip 4096", "disk of S3: a bit of byte 4096 is flipped"},
+		{"disk leader ok", "disk of S1: nothing is wrong with it"},
+		{"disk 3 tired", `a disk cannot be "tired", only: slow, fail, lie, full, torn, flip, ok`},
+		{"disk 9 lie", "node 9 is not in this lab"},
+		{"disk", ""},
+		{"clock leader rate 0.1", "clock of S1: runs 0.1 times as fast as the lab's"},
+		{"clock 2 skew -30ms", "clock of S2: is 30ms behind"},
+		{"clock all ok", "clock of S1 S2 S3 S4 S5: shows lab time"},
+		{"clock 2 rate 0", `a clock's rate is a number from 0.001 to 1000, and "0" is not`},
+		{"clock", ""},
+		{"restart 3", "kill and start S3"},
+		{"restart --rolling all", "S1 S2 S3 S4 S5: one after the other, each back before the next, S1 last"},
+		{"restart --policy on-failure", "nodes that end by themselves: restart policy on-failure"},
+		{"resume all", "none of them is paused"},
+		{"chaos --seed 3", "15 faults within 30s, at most 2 of 5 nodes affected at once, hardness 3, seed 3"},
+		{"chaos --seed 3 --for 10s", "5 faults within 10s, at most 2 of 5 nodes affected at once, hardness 3, seed 3"},
+		{"chaos --kinds burn", `chaos knows no fault "burn"`},
+		{"chaos --stop", "no chaos is at work"},
 		{"put a", "put KEY VALUE: Write a key through Raft"},
 		{"kill", "kill NODE..: End nodes at once, as a power cut would"},
 		{"kill lea", ""},
@@ -389,6 +411,21 @@ func TestPreviewSaysWhatALineWouldDo(t *testing.T) {
 	} {
 		if got := preview(tc.line, s); got != tc.want {
 			t.Errorf("preview(%q) = %q, want %q", tc.line, got, tc.want)
+		}
+	}
+	s.Nodes[1].State, s.Nodes[3].State = netlab.StatePaused, netlab.StateDead
+	s.Faults = append(s.Faults, netlab.FaultStatus{ID: 9, Verb: "disk", Text: "disk full", Nodes: []int{4}})
+	s.Chaos = &netlab.ChaosStatus{Faults: 14, Done: 3}
+	for line, want := range map[string]string{
+		"heal f9":      "takes away disk full: S4",
+		"heal --all":   "takes away slow 20ms, lose 5.5%, cut, partition 2 4 / 1 3 5, disk full, resumes S2, stops chaos",
+		"resume all":   "resume S2",
+		"restart all":  "start S4, kill and start S1 S2 S3 S5",
+		"chaos":        "chaos is at work already",
+		"chaos --stop": "undoes what chaos did, after 3 of 14 faults",
+	} {
+		if got := preview(line, s); got != want {
+			t.Errorf("preview(%q) = %q, want %q", line, got, want)
 		}
 	}
 	if got := preview("kill 1", nil); got != "" {

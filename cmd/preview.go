@@ -29,8 +29,14 @@ func preview(line string, s *netlab.Status) string {
 	switch l.verb.name {
 	case "partition":
 		return previewPartition(line, s)
-	case "kill", "pause", "wipe":
+	case "kill", "stop", "pause", "wipe":
 		return previewLoss(l.verb.name, l.args, s)
+	case "disk", "clock":
+		if len(l.args) > 0 {
+			return previewNodes(line, s)
+		}
+	case "restart", "resume", "chaos":
+		return previewNodes(line, s)
 	case "add", "remove", "members":
 		return previewChange(l.verb.name, l.args, slices.Contains(l.flags, "--learner"), s)
 	case "transfer":
@@ -112,6 +118,9 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 			return previewHealLinks(args, all, s)
 		}
 		for _, f := range s.Faults {
+			if f.ID == id && len(f.Nodes) > 0 {
+				return "takes away " + f.Text + ": " + nodeNames(f.Nodes)
+			}
 			if f.ID == id {
 				return "takes away " + f.Text + ": " + netlab.LinkWords(f.Links, s.Links)
 			}
@@ -124,10 +133,24 @@ func previewHeal(args []string, all bool, s *netlab.Status) string {
 			gone = append(gone, f.Text)
 		}
 	}
-	if len(gone) == 0 {
+	var ids []int
+	for _, n := range s.Nodes {
+		ids = append(ids, n.ID)
+	}
+	var texts []string
+	if len(gone) > 0 {
+		texts = append(texts, "takes away "+strings.Join(gone, ", "))
+	}
+	if paused := inState(ids, s, netlab.StatePaused); all && len(paused) > 0 {
+		texts = append(texts, "resumes "+nodeNames(paused))
+	}
+	if all && s.Chaos != nil {
+		texts = append(texts, "stops chaos")
+	}
+	if len(texts) == 0 {
 		return "there is nothing to heal"
 	}
-	return "takes away " + strings.Join(gone, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // previewHealLinks says what heal takes off the links that the words name.

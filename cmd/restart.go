@@ -63,7 +63,10 @@ func restart(c *call) error {
 	if op.Timeout = c.Duration("timeout"); op.Timeout <= 0 {
 		return usageErrorf("--timeout must be longer than 0, not %s", shortDuration(op.Timeout))
 	}
-	op.Rolling, op.Line = true, c.line
+	if op.Rolling = true; c.sh.taken != nil {
+		return c.do(op)
+	}
+	op.Line = c.line
 	lab, err := c.lab()
 	if err != nil {
 		return err

@@ -87,6 +87,24 @@ func diskText(d wire.Disk) string {
 	return "nothing is wrong with it"
 }
 
+// DescribeDisk says what the disk that op asks for is like: a clause that goes on
+// from its name. The error is an *Error.
+func DescribeDisk(op *Op) (string, error) {
+	switch {
+	case op.Disk == DiskFlip && op.Offset != nil:
+		return fmt.Sprintf("a bit of byte %d is flipped", *op.Offset), nil
+	case op.Disk == DiskFlip && op.Index != 0:
+		return fmt.Sprintf("a bit of entry %d is flipped", op.Index), nil
+	case op.Disk == DiskFlip:
+		return "a bit of any entry is flipped", nil
+	}
+	d, err := diskOf(op)
+	if err != nil {
+		return "", err
+	}
+	return diskText(d), nil
+}
+
 // setDisk makes the disks of nodes others. That of a dead node is what it will
 // be started with.
 func (l *lab) setDisk(ctx context.Context, op *Op) (*OpResult, error) {

@@ -122,6 +122,22 @@ func (l *lab) ownTime(id int, at raft.Time) raft.Time {
 	return at
 }
 
+// DescribeClock says how the clock that op asks for runs: a clause that goes on
+// from its name. The error is an *Error.
+func DescribeClock(op *Op) (string, error) {
+	if err := clockError(op); err != nil {
+		return "", err
+	}
+	d := clock.Drift{Rate: 1}
+	switch op.Action {
+	case ClockRate:
+		d.Rate = op.Rate
+	case ClockSkew:
+		d.Shows = raft.Time(op.Skew)
+	}
+	return clockText(d), nil
+}
+
 // setNodeClock changes how nodes' own clocks run beside the lab's. A dead node
 // finds its clock so when it is started.
 func (l *lab) setNodeClock(_ context.Context, op *Op) (*OpResult, error) {
