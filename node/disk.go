@@ -24,10 +24,36 @@ import (
 // A process that is killed leaves what it has written to the system, synced or
 // not. A power cut does not, and it is power cuts that a disk lies about. So of
 // a disk with which something is wrong, what the log writes stays in this
-// process's memory until it is to be durable, and goes with the process. Files
-// that are made anew, segments and snapshots, are written as they are: they have
-// no name that counts before they are synced, and this disk does not lie about
-// them.
+// process's memory, in a [diskCache], until it is to be durable, and goes with the
+// process. Files that are made anew, segments and snapshots, are written as they
+// are: they have no name that counts before they are synced. Of the faults they
+// know only the slow sync and the full disk.
+//
+// What each fault does, and what is left of a write that was not answered for
+// ("waiting") and of one that was ("synced"), when the node is killed and when it
+// is stopped or its disk is made another:
+//
+//	fault  does                                 kill                 stop, or another disk
+//	none   nothing                              waiting: may be left all is written
+//	slow   a sync takes its time, of lab time   waiting is lost      all is written, at once
+//	fail   the next sync of the log fails; what                      nothing waits: the node has
+//	       it was for is on no disk, and is not waiting is lost      ended, by itself, and so has
+//	       tried again: the node stops                               the fault
+//	lie    a sync of the log is done at once,   synced is lost, but  all is written and synced
+//	       and nothing of it is on the disk     for what was pushed
+//	                                            out of the cache
+//	full   a write fails: the node stops, and   synced is there      nothing waits
+//	       at its next start, too
+//	torn   the next sync of the log writes a    waiting is lost, and all is written; the fault is
+//	       part, ends inside a record, and      a part of it is torn over with the process
+//	       hangs until then
+//
+// A flipped bit is none of these: it is turned around in the file, by the lab
+// (package netlab), and is there for whoever reads it next. What is in a cache for
+// that place is written over it.
+//
+// So all faults but a lie leave what was synced, and a lie leaves it while the
+// process is not killed. A fault stays over restarts, but for fail and torn.
 type disk struct {
 	base wal.OpenFile
 	poke func() // has the loop look at who is stalled

@@ -19,7 +19,9 @@ const (
 	diskCacheMost = 32 << 20
 )
 
-// diskCache is what was written to files and has not come to the disk.
+// diskCache is what was written to files and has not come to the disk. It reads as
+// if it had. With more than diskCacheMost in it the oldest pages are pushed out to
+// the files, without a sync, as a drive does.
 type diskCache struct {
 	files map[string]map[int64]*cachedPage // by path and page number
 	order []cacheKey                       // as they came; some may be gone
