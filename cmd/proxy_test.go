@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/raftlab/raftlab/netlab/proxy"
+	"github.com/raftlab/raftlab/node/clock"
 )
 
 // echo is a program that sends back what it is sent.
@@ -345,5 +349,44 @@ func TestProxyAnswersInJSON(t *testing.T) {
 	}
 	if !strings.Contains(errs.String(), `{"code":2,"message":"\"lose\" is nothing that can be done to a stream of bytes"`) {
 		t.Errorf("a wrong line is %q", errs.String())
+	}
+}
+
+// No line does harm: each is done or refused with a reason, and what it set can
+// be taken away.
+func TestProxyLinesDoNoHarm(t *testing.T) {
+	verbs := []string{"slow", "throttle", "corrupt", "cut", "blackhole", "reset", "heal", "undo", "faults", "stats", "help", "lose"}
+	words := []string{
+		"up", "down", "both", "20ms", "20ms~5ms", "-1ms", "0", "normal", "table", "1ms,2ms", "64KiB/s", "1%", "200%", "f1", "f99", "--all",
+		"--for", "2s", "--every", "3", "--next", "--chance", "--burst", "--kind", "append", "--", "-", "1", "to", "'", "\"\"", "\x1b[2J", "99999999999999999999", "\u00e9",
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	now := clock.New(clock.Setting{Rate: 1})
+	raw, err := proxy.NewRaw(proxy.RawOptions{Target: "127.0.0.1:1", Clock: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	r := &relay{raw: raw, clock: now}
+	for range 150 {
+		line := verbs[rng.IntN(len(verbs))]
+		for range rng.IntN(5) {
+			line += " " + words[rng.IntN(len(words))]
+		}
+		said, err := r.do(line)
+		switch {
+		case err != nil:
+			if e := userError(err); e.Code != 2 || e.Message == "" || strings.ContainsRune(e.Message, 0x1b) {
+				t.Errorf("%q: %+v", line, e)
+			}
+		case len(said.lines) == 0:
+			t.Errorf("%q: nothing is said", line)
+		}
+	}
+	if _, err := r.do("heal --all"); err != nil {
+		t.Fatal(err)
+	}
+	if left := len(raw.Faults(proxy.ToTarget)) + len(raw.Faults(proxy.ToClient)); left != 0 {
+		t.Errorf("%d faults are left", left)
 	}
 }
