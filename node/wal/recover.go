@@ -111,7 +111,10 @@ type stretch struct {
 }
 
 // load reads the log in dir. It changes nothing on disk.
-func load(dir string, open OpenFile) (*image, error) {
+func load(dir string, open OpenFile) (*image, error) { return loadAs(dir, open, nil) }
+
+// loadAs is load that tells stated of every hard state on the way, unless that is nil.
+func loadAs(dir string, open OpenFile, stated func(raft.HardState)) (*image, error) {
 	numbers, _, err := listSegments(dir)
 	if err != nil {
 		return nil, err
@@ -120,7 +123,7 @@ func load(dir string, open OpenFile) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}, open: open}
+	l := &loader{image: &image{end: segmentHeader, group: segmentHeader}, open: open, stated: stated}
 	defer l.close()
 	for _, n := range numbers {
 		if err := l.add(dir, n); err != nil {
@@ -147,9 +150,10 @@ func load(dir string, open OpenFile) (*image, error) {
 // loader reads an image. It has one segment open at a time.
 type loader struct {
 	*image
-	open OpenFile
-	path string // of the segment that win looks at, "" for none
-	win  window
+	open   OpenFile
+	stated func(raft.HardState)
+	path   string // of the segment that win looks at, "" for none
+	win    window
 
 	// headless, unless nil, is where the first segment overwrites what was before it.
 	// That is no log to begin with, but a later segment may be.
@@ -285,7 +289,14 @@ func (l *loader) begin(b []byte, s *segment) error {
 		l.index, l.headless, l.first = index{next: o.base + 1}, nil, s.number
 	}
 	s.opened, s.restart, s.base = true, o.restart, o.base
+	l.tell(o.state)
 	return nil
+}
+
+func (l *loader) tell(s raft.HardState) {
+	if l.stated != nil {
+		l.stated(s)
+	}
 }
 
 // lastTerm is the term of the log's last entry.
@@ -314,6 +325,7 @@ func (l *loader) apply(b []byte, s *segment, off int64) error {
 		}
 		if r.is == opState {
 			log.HardState = r.state
+			l.tell(r.state)
 			continue
 		}
 		i := r.entry.Index
