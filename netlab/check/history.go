@@ -118,8 +118,9 @@ type keyHistory struct {
 	out    bool         // a Window of it is being judged
 	queued bool         // in History.ready
 
-	writes   []written // answered, the last ones
-	known    bool      // some of it was judged
+	recent   []*Operation // the last writes that were judged, for a sentence
+	writes   []written    // answered, the last ones
+	known    bool         // some of it was judged
 	violated bool
 	unknown  bool   // some of it was not
 	given    string // why nothing more of it is judged, "" while it is
@@ -403,7 +404,7 @@ func (h *History) Take(final bool) []*Window {
 		if len(k.full) == 0 {
 			continue
 		}
-		out = append(out, &Window{key: k.name, states: k.states, lost: k.lost, segments: k.full, timeout: JudgeTimeout})
+		out = append(out, &Window{key: k.name, states: k.states, lost: k.lost, recent: k.recent, segments: k.full, timeout: JudgeTimeout})
 		k.out, k.full = true, nil
 	}
 	return out
@@ -431,7 +432,7 @@ func (h *History) Settle(w *Window) []Finding {
 	h.sum.NotJudged += uint64(w.skipped)
 	k.violated = k.violated || len(w.findings) > 0
 	k.unknown = k.unknown || w.undecided > 0
-	k.states, k.lost = w.states, w.lost
+	k.states, k.lost, k.recent = w.states, w.lost, w.recent
 	switch {
 	case k.given != "": // meanwhile
 		k.states, k.lost = nil, nil

@@ -18,6 +18,7 @@ type Window struct {
 	key      string
 	states   configs
 	lost     []*Operation
+	recent   []*Operation
 	segments []segment
 	timeout  time.Duration
 
@@ -58,23 +59,44 @@ func (w *Window) segment(s *segment) {
 	}
 	verdict := ask(w.states, s.ops, seen, w.timeout)
 	end, culprit, gaveUp := sweep(w.states, s.ops, seen)
-	switch {
-	case verdict == porcupine.Illegal && (culprit != nil || gaveUp):
-		w.judged += len(s.ops) + len(s.lost)
-		w.findings = append(w.findings, finding(w.key, s.ops, seen, culprit))
+	// The sweep is exact when it comes to its end: then a porcupine that did not is
+	// no loss.
+	inOrder, decided := verdict == porcupine.Ok, verdict != porcupine.Unknown
+	if !gaveUp {
+		decided = !decided || inOrder == (culprit == nil)
+		inOrder = culprit == nil
+	}
+	switch n := len(s.ops) + len(s.lost); {
+	case !decided: // too much to look at, or the two contradict each other
+		w.undecided += n
 		end = unknown
-	case verdict == porcupine.Ok && culprit == nil:
-		w.judged += len(s.ops) + len(s.lost)
-	default: // too much to look at, or the two contradict each other
-		w.undecided += len(s.ops) + len(s.lost)
-		if culprit != nil {
-			end = unknown
-		}
+	case inOrder:
+		w.judged += n
+	default:
+		w.judged += n
+		w.findings = append(w.findings, finding(w.key, slices.Concat(w.recent, s.ops), seen, culprit))
+		end = unknown
 	}
 	if gaveUp || s.forced {
 		end = unknown
 	}
 	w.states, w.lost = forget(end, lost)
+	w.remember(s.ops)
+}
+
+// contextMax is how many operations a sentence names of each kind.
+const contextMax = 3
+
+// remember keeps the last writes for what comes to light later.
+func (w *Window) remember(ops []*Operation) {
+	recent := slices.Clone(w.recent)
+	for _, op := range ops {
+		if op.writes() && !op.Answer.Refused {
+			recent = append(recent, op)
+		}
+	}
+	slices.SortFunc(recent, func(a, b *Operation) int { return cmp.Compare(a.Returned, b.Returned) })
+	w.recent = slices.Clone(recent[max(len(recent)-contextMax, 0):])
 }
 
 // forget drops the lost operations that have taken effect in every state.
@@ -227,14 +249,13 @@ func finding(key string, ops, lost []*Operation, culprit *Operation) Finding {
 		}
 	}
 	slices.SortFunc(before, func(a, b *Operation) int { return cmp.Compare(b.Returned, a.Returned) })
-	const most = 3
 	list := func(ops []*Operation) string {
 		var texts []string
-		for _, op := range ops[:min(len(ops), most)] {
+		for _, op := range ops[:min(len(ops), contextMax)] {
 			texts = append(texts, op.when())
 			f.IDs = append(f.IDs, op.ID)
 		}
-		if more := len(ops) - most; more > 0 {
+		if more := len(ops) - contextMax; more > 0 {
 			texts = append(texts, fmt.Sprintf("and %d more", more))
 		}
 		return strings.Join(texts, "; ")
@@ -243,7 +264,7 @@ func finding(key string, ops, lost []*Operation, culprit *Operation) Finding {
 	if len(before) > 0 {
 		f.Message += " Answered before it was asked for: " + list(before) + "."
 	} else {
-		f.Message += " Nothing on this key that was answered before explains it."
+		f.Message += " Nothing on this key had been answered before."
 	}
 	if len(beside) > 0 {
 		f.Message += " Under way at the same time: " + list(beside) + "."
