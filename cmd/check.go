@@ -5,35 +5,48 @@ import (
 	"io"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/raftlab/raftlab/netlab"
 )
 
 func checkVerb() *verb {
 	return &verb{
-		name: "check", usage: "Tell whether Raft has kept its promises so far", category: categoryWatch, dry: true,
+		name: "check", args: "[FILE]", max: 1, words: []word{wordFile}, usage: "Tell whether Raft has kept its promises so far", category: categoryWatch, dry: true,
 		about: `Every lab watches all the time what its nodes store, commit and apply, and
 who leads and votes. Check says how much of that was judged by each property of
-Raft, what nobody can judge and why, and what was broken.
+Raft, what nobody can judge and why, and what was broken. What clients asked and
+were told is written down, too, and judged for linearizability by porcupine (§8).
+
+Of a lab that does not run, what its nodes have on their disks is compared, and its
+history judged once more. FILE is a history: a lab keeps one in its directory.
+--html draws it, with what was done to the lab.
 
 The exit code is 6 when a promise was broken.`,
 		examples: []example{
 			{"raftlab check", "all properties"},
+			{"raftlab check --html history.html", "and draw what clients saw"},
 			{"raftlab check -o json | jq '.violations'", "for scripts"},
 		},
-		run: runCheck,
+		flags: []cli.Flag{&cli.StringFlag{Name: "html", Usage: "`FILE` to draw the history to"}},
+		run:   runCheck,
 	}
 }
 
 func runCheck(c *call) error {
-	lab, err := c.lab()
-	if err != nil {
+	report, err := c.check()
+	if report == nil {
 		return err
 	}
-	report, err := lab.Check(c.Context.Context)
-	if err != nil {
-		return err
+	if told := c.tellCheck(report); told != nil && err == nil || told != nil && len(report.Violations) > 0 {
+		err = told
 	}
-	return c.tellCheck(report)
+	if out := c.String("html"); out != "" {
+		if drawn := c.draw(out); err == nil {
+			err = drawn
+		}
+	}
+	return err
 }
 
 // tellCheck prints a report, and makes what was broken the error.
@@ -51,8 +64,11 @@ func (c *call) tellCheck(r *netlab.CheckReport) error {
 // checkError is the error of a report that is not all well, nil of one that is.
 func checkError(r *netlab.CheckReport) error {
 	if n := len(r.Violations); n > 0 {
-		return netlab.Errorf(netlab.ExitCheck, "%s of Raft broken", plural(n, "promise")).
-			WithHint("raftlab events --kind violation; each names the events before it")
+		broken := netlab.Errorf(netlab.ExitCheck, "%s of Raft broken", plural(n, "promise"))
+		if r.Stopped {
+			return broken.WithHint("raftlab check --html FILE draws what clients saw; raftlab log --disk DIR shows a node's log")
+		}
+		return broken.WithHint("raftlab events --kind violation; each names the events before it")
 	}
 	return nil
 }
@@ -60,17 +76,20 @@ func checkError(r *netlab.CheckReport) error {
 // checkTable writes a report for people.
 func checkTable(w io.Writer, r *netlab.CheckReport, st style) error {
 	var b strings.Builder
-	t := &table{head: []string{"property", ">checked", "", ">unknown", ">broken"}}
-	for _, p := range r.Properties {
-		broken := "-"
-		if p.Violations > 0 {
-			broken = st.alarm(u(p.Violations))
+	if len(r.Properties) > 0 {
+		t := &table{head: []string{"property", ">checked", "", ">unknown", ">broken"}}
+		for _, p := range r.Properties {
+			broken := "-"
+			if p.Violations > 0 {
+				broken = st.alarm(u(p.Violations))
+			}
+			t.add(p.Name, u(p.Checked), p.Counts, some(p.Unknown), broken)
 		}
-		t.add(p.Name, u(p.Checked), p.Counts, some(p.Unknown), broken)
+		if err := t.write(&b, st); err != nil {
+			return err
+		}
 	}
-	if err := t.write(&b, st); err != nil {
-		return err
-	}
+	b.WriteString(storedText(r.Stored, st))
 	b.WriteString(linearizabilityText(r.Linearizability, st))
 	if len(r.Unknown) > 0 {
 		b.WriteString("\nnot known:\n")

@@ -1,11 +1,108 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/raftlab/raftlab/netlab"
 	"github.com/raftlab/raftlab/netlab/check"
 )
+
+// check returns the report that was asked for: of a file, of a lab that runs, or
+// of what is left of one. A report may come with an error.
+func (c *call) check() (*netlab.CheckReport, error) {
+	if file := c.Args().First(); file != "" {
+		if c.sh.dry {
+			return nil, errDry
+		}
+		return netlab.CheckHistory(file)
+	}
+	lab, err := c.lab()
+	var e *netlab.Error
+	if errors.As(err, &e) && e.Code == netlab.ExitNoLab {
+		home, herr := netlab.Home()
+		if herr != nil {
+			return nil, herr
+		}
+		if _, serr := os.Stat(filepath.Join(home, c.labName(), "lab.json")); serr != nil {
+			return nil, err
+		}
+		c.talk("lab %q does not run: this is what its disks hold", c.labName())
+		return netlab.CheckStored(c.Context.Context, home, c.labName())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lab.Check(c.Context.Context)
+}
+
+// draw writes the picture of the history to a file, which it does not leave behind
+// half.
+func (c *call) draw(path string) error {
+	home, err := netlab.Home()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".raftlab-*.html")
+	if err != nil {
+		return netlab.Errorf(netlab.ExitFailed, "write %s: %v", path, err)
+	}
+	shown, err := netlab.Picture(home, c.labName(), c.Args().First(), f)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = errors.Join(os.Chmod(f.Name(), 0o644), os.Rename(f.Name(), path))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		var known *netlab.Error
+		if errors.As(err, &known) {
+			return known
+		}
+		return netlab.Errorf(netlab.ExitFailed, "write %s: %v", path, err)
+	}
+	c.talk("%s drawn in %s", plural(shown, "operation"), path)
+	return nil
+}
+
+// storedText says what the disks of a lab that does not run hold.
+func storedText(s *netlab.StoredCheck, st style) string {
+	if s == nil {
+		return ""
+	}
+	t := &table{head: []string{"node", ">term", "vote", ">log from", ">to", ">snapshot", ""}}
+	for _, n := range s.Nodes {
+		if n.Problem != "" {
+			t.add(nodeName(n.Node), "-", "-", "-", "-", "-", st.alarm("not read"))
+			continue
+		}
+		vote, from, to := "-", u(n.FirstIndex), u(n.LastIndex)
+		if n.Vote != 0 {
+			vote = nodeName(n.Vote)
+		}
+		if n.FirstIndex > n.LastIndex {
+			from, to = "-", "-"
+		}
+		t.add(nodeName(n.Node), u(n.Term), vote, from, to, some(n.SnapshotIndex), "")
+	}
+	var b strings.Builder
+	if err := t.write(&b, st); err != nil {
+		return err.Error() // a strings.Builder takes everything
+	}
+	fmt.Fprintf(&b, "\n%s compared with another disk's; %s with what a log makes of another; %s of clients looked for\n",
+		plural(s.Compared, "entry"), plural(s.States, "state machine"), plural(s.Acknowledged, "answered write"))
+	b.WriteString("A log may reach further back than its snapshot: segments are removed as a whole.\n")
+	for _, n := range s.Nodes {
+		if n.Problem != "" {
+			fmt.Fprintf(&b, "%s: %s\n", nodeName(n.Node), clean(n.Problem))
+		}
+		for _, note := range n.Notes {
+			fmt.Fprintf(&b, "%s: %s\n", nodeName(n.Node), clean(note))
+		}
+	}
+	return b.String()
+}
 
 // linearizabilityText says how what clients were told stands.
 func linearizabilityText(l *check.Linearizability, st style) string {

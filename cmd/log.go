@@ -10,26 +10,37 @@ import (
 
 func logVerb() *verb {
 	return &verb{
-		name: "log", args: "NODE", usage: "Show a node's Raft log", category: categoryWatch, dry: true,
-		min: 1, max: 1, words: []word{wordNode},
+		name: "log", args: "NODE | --disk DIR", usage: "Show a node's Raft log", category: categoryWatch, dry: true,
+		max: 1, words: []word{wordNode},
 		flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "from", Usage: "`INDEX` first one", DefaultText: "the log's first"},
 			&cli.Uint64Flag{Name: "to", Usage: "`INDEX` last one", DefaultText: "the log's last"},
+			&cli.StringFlag{Name: "disk", Usage: "`DIR` of a node that does not run, to read instead of asking a lab"},
 		},
 		about: `The log of a dead or paused node is read from its disk. Where entries are folded
-into a snapshot (§7), the first line says what it stands for.`,
+into a snapshot (§7), the first line says what it stands for.
+
+--disk reads any node's directory, of any lab and without one, and writes nothing
+there. Which entries are committed no disk says, but of those in a snapshot.`,
 		examples: []example{
 			{"raftlab log leader", "all of it"},
 			{"raftlab log 3 --from 40", "from index 40 on"},
+			{"raftlab log --disk ~/.local/state/raftlab/default/nodes/2", "of a lab that was stopped with its data kept"},
 		},
 		run: func(c *call) error {
-			words, err := nodeWords(c.Args().Slice())
-			if err != nil {
-				return err
-			}
 			from, to := c.Uint64("from"), c.Uint64("to")
 			if to != 0 && from > to {
 				return usageErrorf("--from %d is behind --to %d", from, to)
+			}
+			if c.IsSet("disk") {
+				return diskLog(c, c.String("disk"), from, to)
+			}
+			if c.NArg() == 0 {
+				return usageErrorf("log wants a node, or --disk and a directory")
+			}
+			words, err := nodeWords(c.Args().Slice())
+			if err != nil {
+				return err
 			}
 			lab, err := c.lab()
 			if err != nil {
@@ -42,6 +53,27 @@ into a snapshot (§7), the first line says what it stands for.`,
 			return printLog(c, l)
 		},
 	}
+}
+
+// diskLog shows the log in a directory.
+func diskLog(c *call, dir string, from, to uint64) error {
+	if c.NArg() > 0 {
+		return usageErrorf("log shows the node %s or the directory %s, not both", c.Args().First(), dir)
+	}
+	if c.sh.dry {
+		return errDry
+	}
+	l, notes, err := netlab.ReadDisk(c.Context.Context, dir, from, to)
+	if err != nil {
+		return err
+	}
+	if err := printLog(c, l); err != nil {
+		return err
+	}
+	for _, n := range notes {
+		c.talk("%s", clean(n))
+	}
+	return nil
 }
 
 func printLog(c *call, l *netlab.Log) error {
@@ -62,7 +94,13 @@ func printLog(c *call, l *netlab.Log) error {
 		if l.Source == "disk" {
 			from = ", read from its disk"
 		}
-		c.talk("log of %s: %s, committed up to %d%s", nodeName(l.Node), logExtent(l), l.Commit, from)
+		unsure := "no"
+		if c.IsSet("disk") {
+			unsure = "?" // it takes a leader to say
+			c.talk("log in %s: %s", c.String("disk"), logExtent(l))
+		} else {
+			c.talk("log of %s: %s, committed up to %d%s", nodeName(l.Node), logExtent(l), l.Commit, from)
+		}
 		if len(l.Entries) == 0 && l.Base == 0 {
 			return nil
 		}
@@ -73,7 +111,7 @@ func printLog(c *call, l *netlab.Log) error {
 		for _, e := range l.Entries {
 			committed := "yes"
 			if e.Index > l.Commit {
-				committed = "no"
+				committed = unsure
 			}
 			t.add(u(e.Index), u(e.Term), e.Kind, committed, clean(e.Command))
 		}

@@ -19,11 +19,15 @@ type CheckReport struct {
 	Schema string `json:"schema"`
 	Lab    string `json:"lab"`
 	LabNS  int64  `json:"lab_ns"`
+	// Stopped tells that it was read from the disk of a lab that does not run, or from a file.
+	Stopped bool `json:"stopped,omitempty"`
 	// OK tells that no promise was broken as far as is known.
 	OK         bool            `json:"ok"`
 	Properties []PropertyCheck `json:"properties"`
 	Unknown    []UnknownCheck  `json:"unknown"` // what nobody can judge, in the order it became so
 	Violations []Violation     `json:"violations"`
+	// Stored is what the disks say of a lab that does not run.
+	Stored *StoredCheck `json:"stored,omitempty"`
 	// Linearizability is how what clients were told stands (§8).
 	Linearizability *check.Linearizability `json:"linearizability,omitempty"`
 }

@@ -55,8 +55,9 @@ type recorder struct {
 	unwanted string          // why nothing is written any more
 	before   []check.Finding // of processes before this one
 
-	wake chan struct{} // has a value when something was recorded
-	file *os.File
+	wake    chan struct{} // has a value when something was recorded
+	writing sync.Mutex    // to file
+	file    *os.File
 }
 
 // startHistory takes up the history in the lab's directory, or begins one.
@@ -251,6 +252,8 @@ func (r *recorder) close() error {
 
 // flush brings to the file what is not there yet.
 func (r *recorder) flush() {
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	data, rotate, keep := r.unsaved, r.rotate, r.keep
 	r.unsaved, r.rotate, r.keep = nil, false, 0
@@ -327,6 +330,8 @@ func findingViolation(f *check.Finding) Violation {
 
 // report says how the history stands, all that could be judged judged.
 func (r *recorder) report() *check.Linearizability {
+	r.flush()
+	r.judge(false)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := r.history.Report()

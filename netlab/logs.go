@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
@@ -89,16 +88,7 @@ func (l *lab) logOnDisk(ctx context.Context, m *member, from, to uint64, out *Lo
 	out.Commit = m.status.Commit
 	l.mu.Unlock()
 	restored, err := l.engine.scan(m.id, raft.Index(from), raft.Index(to)+1, func(page []raft.Entry) error {
-		for _, e := range page {
-			entry := LogEntry{Index: uint64(e.Index), Term: uint64(e.Term), Kind: e.Kind.String()}
-			switch e.Kind {
-			case raft.EntryCommand:
-				entry.Command = kv.Describe(e.Data)
-			case raft.EntryConfig:
-				entry.Command = configText(e.Data)
-			}
-			out.Entries = append(out.Entries, entry)
-		}
+		out.add(page)
 		return ctx.Err()
 	})
 	var damage *wal.DamageError
