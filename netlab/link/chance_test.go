@@ -428,3 +428,46 @@ func TestMomentsOfATable(t *testing.T) {
 		}
 	}
 }
+
+// A link begins as if it had lost frames for long: its first one is lost as
+// often as any other. Chi-square with one degree of freedom stays under 10.83.
+func TestTheFirstFrameIsLostAsOftenAsAnyOther(t *testing.T) {
+	for _, loss := range []Loss{{Share: 0.1, Burst: 5}, {Share: 0.5, Burst: 20}} {
+		lost := 0.0
+		for seed := range uint64(many) {
+			if linkOf(with(loss)).Judge(seed, &Frame{From: 1, To: 2, Number: 1}).Drop != "" {
+				lost++
+			}
+		}
+		want := many * loss.Share
+		if chi := (lost - want) * (lost - want) / want / (1 - loss.Share); chi > 10.83 {
+			t.Errorf("%s: %v of %d first frames are lost: chi-square %.1f, want at most 10.83", loss.args(), lost, many, chi)
+		}
+	}
+}
+
+// Which frames a fault looks at, and what it does to them, are drawn apart: of
+// half of the frames each half, so that both happen to a quarter. Of these 24
+// chi-squares with one degree of freedom all stay under 16.8.
+func TestChanceAndShareAreDrawnApart(t *testing.T) {
+	for _, tt := range shares {
+		f := tt.rule(0.5)
+		if f.Match.Prob != 0 {
+			continue
+		}
+		f.Match.Prob = 0.5
+		eachLink(t, func(t *testing.T, seed uint64, from, to raft.NodeID) {
+			l, did := linkOf(Rules{Faults: []Fault{f}}), 0.0
+			for n := uint64(1); n <= many; n++ {
+				l.lastDue = 0
+				if tt.did(l.Judge(seed, &Frame{From: from, To: to, Number: n})) {
+					did++
+				}
+			}
+			const want = many / 4.0
+			if chi := (did - want) * (did - want) / want / 0.75; chi > 16.8 {
+				t.Errorf("%s, seed %d, %v to %v: %v of %d frames, chi-square %.1f, want at most 16.8", tt.name, seed, from, to, did, many, chi)
+			}
+		})
+	}
+}
