@@ -146,7 +146,7 @@ func environment(s *Status) *cond.Env {
 			From: k.From, To: k.To, Cut: k.Cut, Wall: k.Wall, DelayMS: k.DelayMS, JitterMS: k.JitterMS, Loss: k.Loss,
 			Duplicate: k.Duplicate, Reorder: k.Reorder, Corrupt: k.Corrupt, RateBytes: int(k.RateBytes),
 			Held: k.Held, OnHold: k.OnHold, Set: k.Set,
-			Sent: int(k.Sent), Delivered: int(k.Delivered), Dropped: int(k.Dropped),
+			Sent: int(k.Sent), Delivered: int(k.Delivered), Dropped: int(k.Dropped), Copies: int(k.Copies),
 		})
 	}
 	for _, f := range s.Faults {

@@ -135,6 +135,7 @@ type Link struct {
 	Sent      int     `expr:"sent"`
 	Delivered int     `expr:"delivered"`
 	Dropped   int     `expr:"dropped"`
+	Copies    int     `expr:"copies"` // messages that arrived once more, by duplicate
 }
 
 // Fault is one thing that is set on the network of an Env.
@@ -314,6 +315,8 @@ func (c *Cond) Seen(env *Env) string {
 			continue
 		case name == "config" && field != "":
 			out = append(out, fmt.Sprintf("%s %v", s, fieldOf(env.Config, field)))
+		case name == "nodes" && field != "" && fieldOf(Node{}, field) == "?":
+			continue // it is one of links or faults
 		case name == "nodes" && field != "":
 			var each []string
 			for _, n := range env.Nodes {
@@ -333,7 +336,9 @@ func (c *Cond) Seen(env *Env) string {
 			out = append(out, env.brokeText())
 		case name == "breaks":
 			out = append(out, fmt.Sprintf("%d breakpoints", len(env.Breaks)))
-		case name == "nodes" || name == "links" || name == "config":
+		case name == "links":
+			out = append(out, env.linksText())
+		case name == "nodes" || name == "config":
 			continue
 		default:
 			out = append(out, fmt.Sprintf("%s %v", name, value))
@@ -357,6 +362,38 @@ func (env *Env) faultsText() string {
 	var each []string
 	for _, f := range env.Faults {
 		each = append(each, fmt.Sprintf("f%d %s (hits %d)", f.ID, f.Text, f.Hits))
+	}
+	return strings.Join(each, ", ")
+}
+
+// linksShown is how many links a sentence has room for.
+const linksShown = 4
+
+// linksText says which links have something set, and on how many messages wait.
+func (env *Env) linksText() string {
+	var each []string
+	more := 0
+	for _, k := range env.Links {
+		s := k.Set
+		if k.Wall {
+			s = strings.TrimSuffix("wall, "+s, ", ")
+		}
+		if k.OnHold > 0 {
+			s = strings.TrimPrefix(fmt.Sprintf("%s, %d on hold", s, k.OnHold), ", ")
+		}
+		switch {
+		case s == "":
+		case len(each) == linksShown:
+			more++
+		default:
+			each = append(each, fmt.Sprintf("S%d to S%d %s", k.From, k.To, s))
+		}
+	}
+	switch {
+	case len(each) == 0:
+		return "nothing is set on a link"
+	case more > 0:
+		return fmt.Sprintf("%s, and %d more", strings.Join(each, ", "), more)
 	}
 	return strings.Join(each, ", ")
 }

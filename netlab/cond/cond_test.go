@@ -135,6 +135,38 @@ func TestFailedReadIsAnErrorNotFalse(t *testing.T) {
 	}
 }
 
+// Of links and faults what is set is told, not a field that nodes do not have.
+func TestSeenOfLinksAndFaults(t *testing.T) {
+	e := env()
+	e.Faults = []Fault{{ID: 2, Text: "slow 20ms", Hits: 7}}
+	e.Links = []Link{{From: 1, To: 2, Set: "slow 20ms"}, {From: 1, To: 3}, {From: 2, To: 1, Set: "cut", Wall: true}, {From: 2, To: 3, Wall: true}, {From: 3, To: 1, OnHold: 2}}
+	for src, want := range map[string]string{
+		`all(faults, .hits > 7)`:                     "f2 slow 20ms (hits 7)",
+		`any(links, .loss > 0 && .to == 1)`:          "S1 to S2 slow 20ms, S2 to S1 wall, cut, S2 to S3 wall, S3 to S1 2 on hold",
+		`any(links, .copies > 0) and S1.commit == 3`: "S1 to S2 slow 20ms, S2 to S1 wall, cut, S2 to S3 wall, S3 to S1 2 on hold; S1.commit 44",
+	} {
+		c, err := Compile(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Seen(e); got != want {
+			t.Errorf("Seen(%s) = %q, want %q", src, got, want)
+		}
+	}
+	e.Links = append(e.Links, Link{From: 3, To: 2, Set: "cut"})
+	c, err := Compile(`any(links, .cut)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Seen(e); !strings.HasSuffix(got, "2 on hold, and 1 more") {
+		t.Errorf("Seen = %q", got)
+	}
+	e.Links = nil
+	if got := c.Seen(e); got != "nothing is set on a link" {
+		t.Errorf("Seen = %q", got)
+	}
+}
+
 func TestSeenNamesWhatTheConditionSpeaksOf(t *testing.T) {
 	for src, want := range map[string]string{
 		`leader == 1`:                                     "leader 3",
