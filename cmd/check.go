@@ -98,13 +98,42 @@ func checkTable(w io.Writer, r *netlab.CheckReport, st style) error {
 		}
 	}
 	for _, v := range r.Violations {
-		fmt.Fprintf(&b, "\n%s %s  %s\n", st.alarm("!! SAFETY BROKEN"), labTime(v.LabNS), clean(v.Message))
+		fmt.Fprintf(&b, "\n%s  %s\n", labTime(v.LabNS), st.alarm("!! "+clean(v.Headline())))
+		fmt.Fprintf(&b, "  %s\n", clean(violationFacts(&v)))
 	}
 	if r.OK {
 		b.WriteString("\nno promise of Raft was broken as far as was seen\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// violationFacts are where a violation showed, and what happened before it.
+func violationFacts(v *netlab.Violation) string {
+	var facts []string
+	if v.Term > 0 {
+		facts = append(facts, "term "+u(v.Term))
+	}
+	if v.Index > 0 {
+		facts = append(facts, "index "+u(v.Index))
+	}
+	if len(v.Nodes) > 0 {
+		facts = append(facts, nodeNames(v.Nodes))
+	}
+	if v.Frame > 0 {
+		facts = append(facts, "frame "+u(v.Frame))
+	}
+	if v.Event > 0 {
+		facts = append(facts, "event "+u(v.Event))
+	}
+	if len(v.Before) > 0 {
+		ids := make([]string, len(v.Before))
+		for i, id := range v.Before {
+			ids[i] = u(id)
+		}
+		facts = append(facts, "after the events "+strings.Join(ids, " "))
+	}
+	return strings.Join(facts, ", ")
 }
 
 // some is a number that is a dash when there is nothing to count.

@@ -167,7 +167,7 @@ func TestStatusTableOfAnIllLab(t *testing.T) {
 	s.Nodes[2].State = netlab.StatePaused
 	s.Nodes[4].Role = netlab.RoleCandidate
 	s.Load = &netlab.LoadStatus{Rate: 50, Clients: 1, Done: 120, Failed: 3, PerSec: 49.76}
-	s.Violations = []netlab.Violation{{Property: "ElectionSafety", Message: "S1 and S2 both lead term 7"}}
+	s.Violations = []netlab.Violation{{Property: "ElectionSafety", Name: "Election Safety", Message: "S1 and S2 both lead term 7"}}
 	var b strings.Builder
 	if err := statusTable(&b, s, style{}, false); err != nil {
 		t.Fatal(err)

@@ -117,7 +117,10 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 		b.WriteString(line + "\n")
 	}
 	for _, v := range s.Violations {
-		fmt.Fprintf(&b, "%s %s: %s\n", st.alarm("!! SAFETY BROKEN"), v.Property, clean(v.Message))
+		fmt.Fprintf(&b, "%s\n", st.alarm("!! "+clean(v.Headline())))
+	}
+	if len(s.Violations) > 0 {
+		b.WriteString("raftlab check tells more\n")
 	}
 	view := s.View()
 	view.Unsafe = nil // said above, louder

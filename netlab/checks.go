@@ -213,7 +213,7 @@ func (l *lab) tellViolations() {
 		f := &fresh[i]
 		l.violate(Violation{
 			Property: f.Property.String(), Name: f.Property.Name(), Term: uint64(f.Term), Index: uint64(f.Index),
-			Nodes: ints(f.Nodes), LabNS: int64(f.At), Message: f.Message(), Frame: f.Frame, rule: f.Property.Source(),
+			Nodes: ints(f.Nodes), LabNS: int64(f.At), Message: f.Message(), Text: f.Text, Frame: f.Frame, rule: f.Property.Source(),
 		})
 	}
 }

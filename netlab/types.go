@@ -280,7 +280,8 @@ type Violation struct {
 	Index    uint64   `json:"index"` // 0: it is about no entry
 	Nodes    []int    `json:"nodes"`
 	LabNS    int64    `json:"lab_ns"`
-	Message  string   `json:"message"`         // the property in the paper's words, and both sides of the contradiction
+	Message  string   `json:"message"`         // the property in the paper's words, and Text
+	Text     string   `json:"text"`            // both sides of the contradiction
 	Frame    uint64   `json:"frame,omitempty"` // that showed it
 	Event    uint64   `json:"event"`           // the event that tells of it
 	Before   []uint64 `json:"before"`          // events that may have led to it, oldest first

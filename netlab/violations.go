@@ -27,6 +27,9 @@ func (l *lab) violate(v Violation) {
 	if v.Name == "" {
 		v.Name = v.Property
 	}
+	if v.Text == "" {
+		v.Text = v.Message
+	}
 	if !strings.HasPrefix(v.Message, v.Name) {
 		v.Message = v.Name + ": " + v.Message
 	}
@@ -77,6 +80,18 @@ func (l *lab) leadingUp(nodes []int) []uint64 {
 	}
 	slices.Reverse(ids)
 	return ids
+}
+
+// Headline is a violation in a line: LEADER COMPLETENESS BROKEN: Entry 7 ….
+func (v *Violation) Headline() string {
+	name, text := v.Name, v.Text
+	if name == "" {
+		name = v.Property
+	}
+	if text == "" {
+		text = v.Message
+	}
+	return strings.ToUpper(name) + " BROKEN: " + text
 }
 
 // violated returns what was broken so far. What is in it never changes. With

@@ -30,7 +30,7 @@ func drawCard(p *picture, pn pane) {
 			add("!! NO QUORUM", alarm)
 		}
 		if len(st.Violations) > 0 {
-			add("!! "+st.Violations[len(st.Violations)-1].Message, alarm)
+			add("!! "+st.Violations[len(st.Violations)-1].Headline(), alarm)
 		}
 		if s := p.changeText(); s != "" {
 			add(s+", quorum "+p.voters.quorumText(), strong)

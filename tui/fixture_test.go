@@ -254,7 +254,7 @@ var scenes = []struct {
 }{
 	{"quiet3", quiet}, {"split5", split}, {"killed9", killed},
 	{"learner5", learning}, {"joint5", joint}, {"jointvote5", jointVote}, {"snapshot3", receiving}, {"compacted5", compacted},
-	{"transfer3", transferring}, {"unsafe3", unsafe}, {"gone4", gone}, {"faulty3", faulty},
+	{"transfer3", transferring}, {"unsafe3", unsafe}, {"broken5", brokenPromise}, {"gone4", gone}, {"faulty3", faulty},
 }
 
 // scene folds a scene into a store as its reader would, the second update

@@ -16,7 +16,7 @@ type keyMap struct {
 	Hold, Step, Slower, Faster                key.Binding
 	Palette, Help, Quit, Down                 key.Binding
 	Pick, Number, Prev, Next, Mark            key.Binding
-	Detail, Inspect                           key.Binding
+	Detail, Inspect, Broken                   key.Binding
 	Nodes, Messages, Links, Events, Data      key.Binding
 	Back, Left, Right, First, Last            key.Binding
 	Filter, Fold, Beats, Copy, Suspend, Abort key.Binding
@@ -60,6 +60,7 @@ func newKeyMap() keyMap {
 		Mark:      bind("m", "mark", "m", "v"),
 		Detail:    bind("enter", "detail", "enter"),
 		Inspect:   bind("i", "inspect", "i"),
+		Broken:    bind("!", "what is broken", "!"),
 		Nodes:     bind("N", "nodes", "N"),
 		Messages:  bind("M", "messages", "M"),
 		Links:     bind("L", "links", "L"),
@@ -135,6 +136,7 @@ func (k keyMap) actions() []action {
 		{k.Mark, "mark the picked node or not, to act on several", false, footNone, (*model).mark, overlayNone},
 		{k.Detail, "everything about what is picked", false, footNone, (*model).openDetail, overlayNone},
 		{k.Inspect, "everything about a message", false, footNone, (*model).inspect, overlayNone},
+		{k.Broken, "promises of Raft that were broken, and what came before", false, footNone, (*model).broken, overlayNone},
 		{k.DropFrame, "in a message's detail: drop it", true, footNone, (*model).dropFrame, overlayMessage},
 		{k.HoldFrame, "in a message's detail: hold it back, or let it go", true, footNone, (*model).holdFrame, overlayMessage},
 		{k.Again, "in a message's detail: send it once more, as it was", true, footNone, (*model).sendAgain, overlayMessage},

@@ -259,8 +259,7 @@ func drawSentence(p *picture, pn pane) {
 		return
 	}
 	if v := p.lab.status.Violations; len(v) > 0 {
-		last := v[len(v)-1]
-		pn.text(1, 0, fit("!! "+last.Property+": "+last.Message, pn.w-2), alarm)
+		drawBroken(pn, v)
 		return
 	}
 	st := p.lab.status
