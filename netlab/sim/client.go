@@ -120,13 +120,15 @@ type operation struct {
 // Do asks until there is an answer, or until timeout of lab time has passed; 0
 // is no end. done is called once, not before Do has returned: with CodeOK, or
 // CodeFailed when the state machine refused, or an error that is an *[Unanswered] or a *[Refused].
-func (c *Client) Do(req wire.Request, timeout raft.Duration, done func(wire.Reply, error)) {
+// giveUp ends it at once, unless it has ended.
+func (c *Client) Do(req wire.Request, timeout raft.Duration, done func(wire.Reply, error)) (giveUp func()) {
 	op := &operation{c: c, req: req, done: done, begun: c.w.now, patience: c.o.Patience}
 	c.open++
 	if timeout > 0 {
 		c.w.At(c.w.now+raft.Time(timeout), func() { op.giveUp("") })
 	}
 	c.w.At(c.w.now, op.start)
+	return func() { op.giveUp("") }
 }
 
 // Close gives up all that is under way.

@@ -374,10 +374,15 @@ func (w *World) Rest(id raft.NodeID) {
 	}
 }
 
-// HasData tells whether anything is on a server's disk.
+// HasData tells whether anything is on a server's disk, or was left there by one
+// that was removed.
 func (w *World) HasData(id raft.NodeID) bool {
 	s := w.server(id)
-	return s != nil && !s.disk.empty()
+	if s == nil {
+		_, left := w.left[id]
+		return left
+	}
+	return !s.disk.empty()
 }
 
 // Preload writes what a server finds when it is started for the first time.

@@ -57,7 +57,7 @@ type read struct {
 func (w *World) Ask(id raft.NodeID, req wire.Request, done func(*wire.Reply)) {
 	back := func(r *wire.Reply) {
 		w.At(w.now+raft.Time(w.flight), func() {
-			w.did.Kind, w.did.Node = Asked, id
+			w.did.Kind, w.did.Node = Answered, id
 			done(r)
 		})
 	}

@@ -67,7 +67,8 @@ type World struct {
 	agenda agenda
 	did    Did
 
-	servers []*server // by ID, nil for one that is not there; 0 is nobody
+	servers []*server            // by ID, nil for one that is not there; 0 is nobody
+	left    map[raft.NodeID]disk // of servers that were removed
 	ids     []raft.NodeID
 	dirty   []raft.NodeID
 
@@ -128,8 +129,9 @@ const (
 	TimedOut
 	// Wrote: a server heard that its disk is done.
 	Wrote
-	// Asked: a client's request has come to a server, or the answer to the client.
+	// Asked: a client's request has come to a server, Answered: the answer to the client.
 	Asked
+	Answered
 )
 
 // Next is when the next thing happens; false when nothing ever will.
@@ -205,7 +207,8 @@ func (w *World) At(t raft.Time, f func()) {
 	w.agenda.push(event{at: max(t, w.now), kind: call, ref: ref})
 }
 
-// Add makes a server, which does not run, with links from and to all others.
+// Add makes a server, which does not run, with links from and to all others. One
+// that was there before has what it left on its disk.
 func (w *World) Add(id raft.NodeID) error {
 	if id == 0 || id > idMax {
 		return fmt.Errorf("sim: servers are 1 to %d, not %d", idMax, id)
@@ -217,6 +220,8 @@ func (w *World) Add(id raft.NodeID) error {
 		w.servers = append(w.servers, nil)
 	}
 	s := newServer(w, id)
+	s.disk = w.left[id]
+	delete(w.left, id)
 	w.servers[id] = s
 	for _, o := range w.ids {
 		w.connect(id, o)
@@ -230,18 +235,28 @@ func (w *World) Add(id raft.NodeID) error {
 // idMax bounds the servers' numbers.
 const idMax = 1 << 10
 
-// Remove ends a server and its links, with all that is under way on them.
+// Remove ends a server and its links, with all that is under way on them. What
+// is on its disk stays, until Forget.
 func (w *World) Remove(id raft.NodeID) error {
 	s := w.server(id)
 	if s == nil {
 		return errUnknown(id)
 	}
-	s.end()
+	w.Kill(id)
 	w.disconnect(id)
+	if !s.disk.empty() {
+		if w.left == nil {
+			w.left = make(map[raft.NodeID]disk)
+		}
+		w.left[id] = disk{image: s.disk.image}
+	}
 	w.servers[id] = nil
 	w.ids = slices.DeleteFunc(w.ids, func(o raft.NodeID) bool { return o == id })
 	return nil
 }
+
+// Forget deletes what a server that was removed has left on its disk.
+func (w *World) Forget(id raft.NodeID) { delete(w.left, id) }
 
 func (w *World) server(id raft.NodeID) *server {
 	if uint64(id) >= uint64(len(w.servers)) {

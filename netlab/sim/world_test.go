@@ -582,3 +582,46 @@ func TestAgendaKeepsOrder(t *testing.T) {
 		}
 	}
 }
+
+// A server that is removed leaves its disk, and one of its number goes on with it.
+func TestRemovedServersLeaveTheirDisks(t *testing.T) {
+	c := newCluster(t, 3, 1, nil)
+	c.Run(2 * second)
+	last := c.Core(3).LastIndex()
+	c.must(c.Remove(3))
+	if !c.HasData(3) {
+		t.Error("nothing is left")
+	}
+	c.must(c.Add(3))
+	c.start(3)
+	if got := c.Core(3).LastIndex(); got != last {
+		t.Errorf("it comes back with a log up to %d, want %d", got, last)
+	}
+	c.must(c.Remove(3))
+	c.Forget(3)
+	if c.HasData(3) {
+		t.Error("it is forgotten and there")
+	}
+}
+
+// A request that is given up ends at once, and has its say.
+func TestGivenUp(t *testing.T) {
+	c := newCluster(t, 3, 1, nil)
+	c.Run(2 * second)
+	for id := raft.NodeID(1); id <= 3; id++ {
+		c.Pause(id)
+	}
+	var told []error
+	client := c.NewClient(ClientOptions{Session: 1, Nodes: func() []raft.NodeID { return []raft.NodeID{1, 2, 3} }})
+	giveUp := client.Do(wire.Request{Op: wire.OpPut, Key: []byte("x")}, 0, func(_ wire.Reply, err error) { told = append(told, err) })
+	c.Run(c.Now() + second)
+	giveUp()
+	giveUp()
+	c.Run(c.Now() + second)
+	if len(told) != 1 {
+		t.Fatalf("it is told %d times: %v", len(told), told)
+	}
+	if e, ok := told[0].(*Unanswered); !ok || !e.Unknown {
+		t.Errorf("%v, want that it may still come", told[0])
+	}
+}
