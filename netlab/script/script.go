@@ -9,6 +9,7 @@
 //	! LINE                            LINE must fail, and not for being wrongly typed
 //	try LINE                          LINE may fail, but not for being wrongly typed
 //	# …                               a comment; the first one is the scenario's title
+//	# needs: processes, WHY           it cannot play in a simulated lab
 //
 // Quotes join words as in a shell. The text of say and the conditions of wait,
 // expect and break are taken as they stand.
@@ -32,6 +33,26 @@ type Script struct {
 	Name  string // the file's
 	Title string // its first comment
 	Lines []Line
+	Needs *Need // nil when any lab will do
+}
+
+// Need is a comment that says what kind of lab a scenario needs.
+type Need struct {
+	Line int    // in the file
+	Why  string // as it stands there; may be empty
+}
+
+// need reads a comment that is one.
+func need(comment string, line int) (*Need, error) {
+	what, ok := strings.CutPrefix(strings.TrimSpace(comment), "needs:")
+	if !ok {
+		return nil, nil
+	}
+	kind, why, _ := strings.Cut(what, ",")
+	if strings.TrimSpace(kind) != "processes" {
+		return nil, fmt.Errorf("a scenario can need processes, not %q; expected # needs: processes, WHY", strings.TrimSpace(kind))
+	}
+	return &Need{line, strings.TrimSpace(why)}, nil
 }
 
 // Line is one step of a scenario.
@@ -78,6 +99,14 @@ func Parse(name string, src io.Reader, check func(args []string) error) (*Script
 		number++
 		text := strings.TrimSpace(in.Text())
 		if comment, ok := strings.CutPrefix(text, "#"); ok {
+			n, err := need(comment, number)
+			if err != nil {
+				return nil, &Error{name, number, err.Error(), err}
+			}
+			if n != nil {
+				s.Needs = n
+				continue
+			}
 			if s.Title == "" && len(s.Lines) == 0 {
 				s.Title = strings.TrimSpace(comment)
 			}
