@@ -143,15 +143,24 @@ func watchChaos(c *call, o netlab.ChaosOptions) error {
 		return err
 	}
 	ctx := c.Context.Context
-	res, err := lab.Do(ctx, netlab.Op{Verb: "chaos", Chaos: &o, Line: c.line})
+	drives, err := c.drives(lab)
 	if err != nil {
 		return err
 	}
-	c.talk("%s", res.Text)
-	for _, n := range res.Notes {
-		c.talk("note: %s", n)
+	res, err := lab.Do(ctx, netlab.Op{Verb: "chaos", Chaos: &o, Line: c.line, Await: drives})
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
-	last, err := c.followChaos(lab, res.Event)
+	var last netlab.Event
+	if err == nil {
+		if !drives {
+			c.talk("%s", res.Text)
+		}
+		for _, n := range res.Notes {
+			c.talk("note: %s", n)
+		}
+		last, err = c.followChaos(lab, res.Event)
+	}
 	if ctx.Err() != nil {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), chaosEndWait)
 		defer cancel()

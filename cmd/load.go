@@ -63,12 +63,26 @@ func load(c *call) error {
 	if err != nil {
 		return err
 	}
-	res, err := lab.Do(c.Context.Context, op)
-	if err != nil {
+	if op.Await, err = c.drives(lab); err != nil {
 		return err
 	}
-	c.talk("%s", res.Text)
-	last, err := watchLoad(c, lab)
+	res, err := lab.Do(c.Context.Context, op)
+	if err != nil && c.Context.Context.Err() == nil {
+		return err
+	}
+	var last netlab.LoadStatus
+	if op.Await && err == nil {
+		status, err := lab.Status(c.Context.Context)
+		if err != nil {
+			return err
+		}
+		if status.LoadLast != nil {
+			last = *status.LoadLast
+		}
+	} else if err == nil {
+		c.talk("%s", res.Text)
+		last, err = watchLoad(c, lab)
+	}
 	if ctx := c.Context.Context; ctx.Err() != nil {
 		return stopLoad(c, lab)
 	}
@@ -78,6 +92,20 @@ func load(c *call) error {
 	return c.emit(last, nil, func(w io.Writer) error {
 		return writeLines(w, []string{fmt.Sprintf("%d writes done, %d failed", last.Done, last.Failed)})
 	})
+}
+
+// drives tells whether time has to pass in the lab for a line that takes some:
+// nobody watches what a scenario does meanwhile, and the time of a lab that is
+// driven stands while it is only watched.
+func (c *call) drives(lab *netlab.Client) (bool, error) {
+	if c.sh.embedded {
+		return true, nil
+	}
+	status, err := lab.Status(c.Context.Context)
+	if err != nil {
+		return false, err
+	}
+	return status.Clock.Driven, nil
 }
 
 // stopLoad ends the writers after an interrupt, and returns the interrupt.

@@ -22,6 +22,7 @@ func scenarioFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave the lab running at the end"},
 		&cli.BoolFlag{Name: "tui", Usage: "watch it in the terminal UI"},
+		&cli.BoolFlag{Name: "sim", Usage: "play it in a simulated lab: its time passes as fast as the machine can"},
 	}
 }
 
@@ -35,6 +36,14 @@ func play(c *call, s *script.Script, ownLab string) (err error) {
 	}
 	if err := netlab.CheckName(st.lab); err != nil {
 		return err
+	}
+	if n := s.Needs; c.Bool("sim") && n != nil {
+		why := ""
+		if n.Why != "" {
+			why = ": " + clean(n.Why)
+		}
+		return usageErrorf("%s: line %d: the scenario needs a lab of processes%s", clean(s.Name), n.Line, why).
+			WithHint("%s plays it without --sim", c.verb.synopsisOf(c.Args().First()))
 	}
 	if c.Bool("tui") {
 		if err := terminalFor(c); err != nil {
@@ -108,7 +117,7 @@ func (st *stage) Exec(ctx context.Context, args []string) error {
 	var out bytes.Buffer
 	sh := &shell{
 		stdin: strings.NewReader(""), stdout: &out, stderr: io.Discard,
-		lab: st.lab, embedded: true,
+		lab: st.lab, embedded: true, driven: st.c.Bool("sim"),
 	}
 	err := sh.exec(ctx, args)
 	if !st.c.quiet() {

@@ -44,6 +44,7 @@ func upVerb() *verb {
 			&cli.BoolFlag{Name: "foreground", Usage: "stay, print events, and stop the lab on Ctrl-C"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "do not wait for a leader"},
 			&cli.BoolFlag{Name: "replace", Usage: "end a lab of that name first, and delete its data"},
+			&cli.BoolFlag{Name: "sim", Usage: "simulate it: nodes, disks and network in one process, in virtual time"},
 			&cli.StringFlag{Name: "listen", Usage: "`ADDR` serve the control API here too, guarded by a token"},
 		},
 		about: `Every node is a process with its own log on disk, and all their messages pass
@@ -53,6 +54,10 @@ or exits 4 when other settings are asked for.
 
 --preload gives each node a log: one digit an entry, its term, or terms with dots
 between them. The same index and term is the same entry on every node.
+
+--sim makes the same lab without processes: the same nodes on disks and a network
+that are simulated, on a clock that can be held, slowed and sped up as any. What
+its nodes stored ends with it.
 
 The --no- flags take away what serious implementations add to the paper's Raft.
 --unsafe breaks the paper's own rules: the lab says so wherever it is shown.`,
@@ -195,6 +200,12 @@ func upConfig(c *call) (netlab.Config, error) {
 	}
 	config.Seed = c.Uint64("seed")
 	config.Listen = c.String("listen")
+	switch {
+	case c.sh.driven:
+		config.Sim = netlab.SimDriven
+	case c.Bool("sim"):
+		config.Sim = netlab.SimPaced
+	}
 	if config.Preload, err = parsePreload(c.String("preload")); err != nil {
 		return config, err
 	}

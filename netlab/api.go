@@ -141,14 +141,14 @@ func (a *api) routes() http.Handler {
 			h(w, r)
 		})
 	}
-	handle("GET", "/v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.status()) })
+	handle("GET", "/v1/status", answer(l, func(*query) (any, error) { return l.status(), nil }))
 	handle("GET", "/v1/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.config) })
 	handle("GET", "/v1/access", a.tellAccess)
 	handle("GET", "/v1/stream", a.stream)
 	handle("GET", "/v1/events", a.events)
-	handle("GET", "/v1/check", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.checkReport()) })
-	handle("GET", "/v1/faults", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, l.faultPage()) })
-	handle("GET", "/v1/frames", answer(func(q *query) (any, error) {
+	handle("GET", "/v1/check", answer(l, func(*query) (any, error) { return l.checkReport(), nil }))
+	handle("GET", "/v1/faults", answer(l, func(*query) (any, error) { return l.faultPage(), nil }))
+	handle("GET", "/v1/frames", answer(l, func(q *query) (any, error) {
 		want := FrameQuery{
 			From: q.list("from"), To: q.list("to"), Kinds: q.list("kind"), Held: q.flag("held"),
 			Follow: q.text("after") != "", After: q.number("after"), Limit: int(min(q.number("limit"), framesKept)),
@@ -158,13 +158,13 @@ func (a *api) routes() http.Handler {
 		}
 		return l.framesPage(&want)
 	}))
-	handle("GET", "/v1/log", answer(func(q *query) (any, error) {
+	handle("GET", "/v1/log", answer(l, func(q *query) (any, error) {
 		return l.readLog(q.r.Context(), q.text("node"), q.number("from"), q.number("to"))
 	}))
-	handle("GET", "/v1/dump", answer(func(q *query) (any, error) { return l.dump(q.r.Context(), q.text("node")) }))
-	handle("POST", "/v1/op", act(func(ctx context.Context, op *Op) (any, error) { return l.do(ctx, op) }))
-	handle("POST", "/v1/kv", act(func(ctx context.Context, op *KVOp) (any, error) { return l.kv(ctx, op) }))
-	handle("POST", "/v1/wait", act(func(ctx context.Context, w *Wait) (any, error) { return l.wait(ctx, w) }))
+	handle("GET", "/v1/dump", answer(l, func(q *query) (any, error) { return l.dump(q.r.Context(), q.text("node")) }))
+	handle("POST", "/v1/op", act(l, func(ctx context.Context, op *Op) (any, error) { return l.do(ctx, op) }))
+	handle("POST", "/v1/kv", act(l, func(ctx context.Context, op *KVOp) (any, error) { return l.kv(ctx, op) }))
+	handle("POST", "/v1/wait", act(l, func(ctx context.Context, w *Wait) (any, error) { return l.wait(ctx, w) }))
 	handle("POST", "/v1/down", a.down)
 	handle("GET", "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -219,7 +219,7 @@ func (a *api) down(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) events(w http.ResponseWriter, r *http.Request) {
-	answer(func(q *query) (any, error) {
+	answer(a.lab, func(q *query) (any, error) {
 		after, since, limit := q.number("after"), q.number("since_ns"), q.number("limit")
 		if q.err != nil {
 			return nil, q.err
@@ -321,11 +321,16 @@ func (q *query) number(name string) uint64 {
 	return n
 }
 
-// answer makes a handler of a function that reads a query.
-func answer(f func(*query) (any, error)) http.HandlerFunc {
+// answer makes a handler of a function that reads a query, which is done as a task
+// of the lab.
+func answer(l *lab, f func(*query) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := &query{r: r}
-		out, err := f(q)
+		var out any
+		var err error
+		if stopped := l.request(r.Context(), func() { out, err = f(q) }); stopped != nil {
+			err = stopped
+		}
 		if q.err != nil {
 			err = q.err
 		}
@@ -339,7 +344,7 @@ func answer(f func(*query) (any, error)) http.HandlerFunc {
 
 // act makes a handler of a function that takes a body. It may take as long as
 // its caller waits.
-func act[T any](f func(context.Context, *T) (any, error)) http.HandlerFunc {
+func act[T any](l *lab, f func(context.Context, *T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		in := new(T)
 		if err := readJSON(r, in); err != nil {
@@ -351,7 +356,11 @@ func act[T any](f func(context.Context, *T) (any, error)) http.HandlerFunc {
 			writeError(w, toError("answer", err))
 			return
 		}
-		out, err := f(r.Context(), in)
+		var out any
+		var err error
+		if stopped := l.request(r.Context(), func() { out, err = f(r.Context(), in) }); stopped != nil {
+			err = stopped
+		}
 		if err != nil {
 			writeError(w, err)
 			return

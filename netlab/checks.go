@@ -132,6 +132,31 @@ func (k *checks) hear(id int, c conversation, deeds []byte, own *nodeClock) erro
 	return nil
 }
 
+// witness takes in what a simulated node does as it does it. It reports whether
+// that breaks a promise.
+func (k *checks) witness(id int, c conversation, deeds []deed.Deed, own *nodeClock) (broken bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.who[id] != c {
+		return false
+	}
+	for i := range deeds {
+		k.deed = deeds[i]
+		k.deed.At = own.lab(k.deed.At)
+		k.on.Deed(raft.NodeID(id), &k.deed)
+	}
+	return k.take()
+}
+
+// through tells that c is over, and that all that its node did was heard.
+func (k *checks) through(id int, c conversation) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.who[id] == c {
+		delete(k.who, id)
+	}
+}
+
 // saw takes in a frame that leaves a node, if it says who leads or who votes for
 // whom. It reports whether it breaks a promise. The network calls it, with a
 // link's lock held.

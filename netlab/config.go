@@ -34,6 +34,12 @@ const (
 	preloadTermMax = 1 << 32 // terms a lab starts in
 )
 
+// The ways a simulated lab passes its time.
+const (
+	SimPaced  = "paced"  // as the lab clock runs
+	SimDriven = "driven" // only while somebody waits for something, and then as fast as it can
+)
+
 // Validate says what is wrong with c, as an *Error of code 2.
 func (c *Config) Validate() error {
 	switch {
@@ -46,6 +52,8 @@ func (c *Config) Validate() error {
 		return speedError(c.Speed)
 	case c.RestartPolicy != "" && policyError(c.RestartPolicy) != nil:
 		return policyError(c.RestartPolicy)
+	case c.Sim != "" && c.Sim != SimPaced && c.Sim != SimDriven:
+		return Errorf(ExitUsage, "there is no way to simulate a lab called %s", quote(c.Sim)).WithHint("%s, %s", SimPaced, SimDriven)
 	case c.SnapshotBytes != 0 && (c.SnapshotBytes < SnapshotBytesMin || c.SnapshotBytes > SnapshotBytesMax):
 		return Errorf(ExitUsage, "a node takes a snapshot when its log has %d bytes to %d, not at %d", SnapshotBytesMin, int64(SnapshotBytesMax), c.SnapshotBytes).
 			WithHint(`"raftlab up --snapshot-size 64MiB", with 0 never; "raftlab snapshot NODE" takes one at any time`)
@@ -221,6 +229,17 @@ func (c Config) difference(running Config) string {
 	switch {
 	case c.Nodes != running.Nodes:
 		return fmt.Sprintf("it has %d nodes, not %d", running.Nodes, c.Nodes)
+	case c.Sim != running.Sim:
+		kind := func(sim string) string {
+			switch sim {
+			case "":
+				return "a lab of processes"
+			case SimDriven:
+				return "simulated, its time standing while nobody waits"
+			}
+			return "simulated"
+		}
+		return fmt.Sprintf("it is %s, not %s", kind(running.Sim), kind(c.Sim))
 	case c.Profile != running.Profile:
 		return fmt.Sprintf("its profile is %s, not %s", running.Profile, c.Profile)
 	case c.Heartbeat != running.Heartbeat:

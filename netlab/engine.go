@@ -3,7 +3,6 @@ package netlab
 import (
 	"context"
 
-	"github.com/raftlab/raftlab/node/client"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -33,7 +32,9 @@ type engine interface {
 	// launch starts a life of a node. It may register before launch returns; live
 	// follows it from then on, and returns when it has ended.
 	launch(m *member) (c *child, live func(), err error)
-	newClient(o client.Options) kvClient
+	// newClient returns a client with a session of its own that looks for the cluster
+	// at nodes, of which the first leads if any is known to.
+	newClient(session, seed uint64, nodes func() []int) kvClient
 
 	disks
 	stepper

@@ -57,7 +57,7 @@ type recorder struct {
 
 	wake    chan struct{} // has a value when something was recorded
 	writing sync.Mutex    // to file
-	file    *os.File
+	file    *os.File      // nil for a lab that is kept nowhere
 }
 
 // startHistory takes up the history in the lab's directory, or begins one.
@@ -69,20 +69,24 @@ func (l *lab) startHistory(fresh bool) error {
 	}
 	if r.history == nil {
 		r.history = check.NewHistory(run.Fresh)
-		if err := os.Remove(l.dir.history()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("begin the history: %w", err)
+		if l.dir != "" {
+			if err := os.Remove(l.dir.history()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("begin the history: %w", err)
+			}
 		}
 	}
-	var err error
-	if r.file, err = os.OpenFile(l.dir.history(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
-		return fmt.Errorf("open the history: %w", err)
-	}
-	if !r.writer.Begun() {
-		r.unsaved = r.writer.Start(r.unsaved)
-	}
-	r.unsaved = r.writer.Run(r.unsaved, &run)
-	r.size += int64(len(r.unsaved))
 	l.history = r
+	if l.dir != "" { // else the lab is kept nowhere
+		var err error
+		if r.file, err = os.OpenFile(l.dir.history(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+			return fmt.Errorf("open the history: %w", err)
+		}
+		if !r.writer.Begun() {
+			r.unsaved = r.writer.Start(r.unsaved)
+		}
+		r.unsaved = r.writer.Run(r.unsaved, &run)
+		r.size += int64(len(r.unsaved))
+	}
 	r.tell(r.before)
 	l.spawn(r.run)
 	r.signal()
@@ -196,7 +200,7 @@ func (r *recorder) mark(e *stored) {
 
 // save adds to what is to be written. The caller has the lock.
 func (r *recorder) save(add func([]byte) []byte) {
-	if r.unwanted == "" {
+	if r.unwanted == "" && r.file != nil {
 		before := len(r.unsaved)
 		r.unsaved = add(r.unsaved)
 		r.size += int64(len(r.unsaved) - before)
@@ -247,6 +251,9 @@ func (r *recorder) close() error {
 	r.flush()
 	r.judge(true)
 	r.flush() // what was broken in the end
+	if r.file == nil {
+		return nil
+	}
 	return r.file.Close()
 }
 
@@ -258,6 +265,9 @@ func (r *recorder) flush() {
 	data, rotate, keep := r.unsaved, r.rotate, r.keep
 	r.unsaved, r.rotate, r.keep = nil, false, 0
 	r.mu.Unlock()
+	if len(data) == 0 {
+		return
+	}
 	err := r.write(data, rotate, keep)
 	if err == nil {
 		return

@@ -57,7 +57,7 @@ func (g *gateway) take() *route {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old := g.now; old == nil || leader != 0 && leader != old.leader {
-		g.now = &route{client: g.lab.newClient(g.lab.clients.Add(1), g.lab.clientAddrs), leader: leader}
+		g.now = &route{client: g.lab.newClient(g.lab.clients.Add(1), g.lab.clientNodes), leader: leader}
 		if g.over {
 			g.now.client.Close() // says so to whoever asks
 		}
@@ -87,30 +87,25 @@ func (g *gateway) close() {
 }
 
 // newClient returns the nth client of this run of the lab, which looks for the
-// cluster at addrs. Its session is no other's: the cluster remembers those of
+// cluster at nodes. Its session is no other's: the cluster remembers those of
 // earlier runs.
-func (l *lab) newClient(n uint64, addrs func() []string) kvClient {
+func (l *lab) newClient(n uint64, nodes func() []int) kvClient {
 	session := mix(l.config.Seed, seedSession, uint64(l.run), n)
-	return l.engine.newClient(client.Options{
-		Addrs:       addrs,
-		LeaderFirst: true,
-		Session:     max(session, 1), // 0 is no session
-		Seed:        mix(l.config.Seed, seedClient, uint64(l.run), n),
-	})
+	return l.engine.newClient(max(session, 1), mix(l.config.Seed, seedClient, uint64(l.run), n), nodes) // session 0 is none
 }
 
-// clientAddrs are where running nodes take clients, the leader first.
-func (l *lab) clientAddrs() []string {
+// clientNodes are the nodes that take clients, the leader first.
+func (l *lab) clientNodes() []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []string
+	var out []int
 	leader := l.leader()
 	config := l.configuration()
 	for _, m := range l.members {
 		if m.status.State != StateUp || !m.up || !config.Has(m.id) {
 			continue // one that is no member knows no leader, or an old one
 		}
-		out = append(out, m.status.ClientAddr)
+		out = append(out, m.id)
 		if last := len(out) - 1; m.id == leader {
 			out[0], out[last] = out[last], out[0]
 		}
@@ -188,7 +183,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		to = m.id
 		l.mu.Lock()
 		// Whether its lease holds is its own to say, also when another leads by now.
-		addr, leads, c := m.status.ClientAddr, m.status.Role == RoleLeader, m.proc
+		leads, c := m.status.Role == RoleLeader, m.proc
 		l.mu.Unlock()
 		if c != nil {
 			watched := make(chan struct{})
@@ -209,7 +204,7 @@ func (l *lab) operate(ctx context.Context, op *KVOp) (*KVResult, error) {
 		}
 		// Asked of one node, a write shows what that node makes of it: one that
 		// follows sends the client on, one that only believes to lead lets it wait.
-		from = l.newClient(l.clients.Add(1), client.Fixed(addr))
+		from = l.newClient(l.clients.Add(1), func() []int { return []int{m.id} })
 		defer from.Close()
 	} else {
 		r := l.gateway.take()

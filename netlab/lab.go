@@ -167,10 +167,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	l.warn()
 	listeners, err := l.api.listen(l.meta.Socket)
 	if err == nil {
-		err = l.startState()
-	}
-	if err == nil {
-		err = l.startAll(fresh)
+		err = l.start(fresh)
 	}
 	if err != nil {
 		l.stop(nil)
@@ -276,9 +273,11 @@ func (l *lab) end(cause error) {
 
 // build makes the parts that everything else needs. It starts no process.
 func (l *lab) build(fresh bool) error {
-	l.tasks, l.engine = goroutines{l}, &processes{lab: l}
+	if l.engine == nil {
+		l.chooseEngine()
+	}
 	l.acting.tasks, l.rolling.tasks, l.steps.mu.tasks = l, l, l
-	l.clock = clock.New(clock.Setting{Rate: l.config.Speed})
+	l.clock = clock.NewOn(l.now, clock.Setting{Rate: l.config.Speed})
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
 	l.events = newEventStore(eventsKept)
 	l.gone = make(map[int]uint64)
@@ -314,6 +313,17 @@ func (l *lab) build(fresh bool) error {
 	return nil
 }
 
+// chooseEngine makes the lab what its configuration says: of processes, or
+// simulated.
+func (l *lab) chooseEngine() {
+	if l.config.Sim == "" {
+		l.tasks, l.engine = goroutines{l}, &processes{lab: l}
+		return
+	}
+	s := newSimulation(l, l.config.Sim == SimDriven, framesOfSim)
+	l.tasks, l.engine = s.tasks, s
+}
+
 // wire connects all nodes.
 func (l *lab) wire() error {
 	for _, m := range l.members {
@@ -324,6 +334,16 @@ func (l *lab) wire() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.setNetwork(l.faults.on)
+}
+
+// start sets what is to be so from the start, and starts the nodes.
+func (l *lab) start(fresh bool) (err error) {
+	stopped := l.request(l.ctx, func() {
+		if err = l.startState(); err == nil {
+			err = l.startAll(fresh)
+		}
+	})
+	return errors.Join(stopped, err)
 }
 
 // startAll starts every node and waits until they have registered. In a new
@@ -352,20 +372,27 @@ func (l *lab) startAll(fresh bool) error {
 // dismantle ends what build and startAll started, after l.ctx has ended, and
 // waits for it.
 func (l *lab) dismantle(group *errgroup.Group) error {
-	l.endLoad()
-	l.gateway.close()
-	// An operation in progress may be starting a node: it is let finish first. One
-	// that comes after it sees that the lab has ended.
-	l.acting.Lock()
-	l.engine.end()
-	l.acting.Unlock()
-	err := l.engine.hangUp()
+	err := l.takeApart()
 	l.network.close()
 	l.api.close()
 	err = errors.Join(err, group.Wait())
 	l.finish()
 	l.engine.close()
 	return errors.Join(err, l.history.close())
+}
+
+// takeApart ends what goes on in the lab, and its nodes.
+func (l *lab) takeApart() error {
+	_ = l.request(context.Background(), func() { // which is refused by nobody yet
+		l.endLoad()
+		l.gateway.close()
+		// An operation in progress may be starting a node: it is let finish first. One
+		// that comes after it sees that the lab has ended.
+		l.acting.Lock()
+		l.engine.end()
+		l.acting.Unlock()
+	})
+	return l.engine.hangUp()
 }
 
 // lockTimeout is how long a lab process waits for one before it to be gone.

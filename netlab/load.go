@@ -84,7 +84,7 @@ func (l *lab) endLoad() *writers {
 }
 
 // load starts and stops background writes.
-func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
+func (l *lab) load(ctx context.Context, op *Op) (*OpResult, error) {
 	if op.Stop {
 		return l.stopLoad(op), nil
 	}
@@ -97,7 +97,7 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 		w.until = w.start + raft.Time(op.For)
 	}
 	before := l.endLoad()
-	ctx, cancel := context.WithCancel(l.ctx)
+	writing, cancel := context.WithCancel(l.ctx)
 	w.cancel = cancel
 	l.workload.mu.Lock()
 	if l.workload.now != nil || l.ctx.Err() != nil {
@@ -107,7 +107,7 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 	}
 	l.workload.now = w
 	l.workload.mu.Unlock()
-	l.spawn(func() { l.runLoad(ctx, w, keys) })
+	l.spawn(func() { l.runLoad(writing, w, keys) })
 
 	res := &OpResult{Text: fmt.Sprintf("background writes: %g a second of lab time by %d clients over %d keys", w.rate, w.clients, keys)}
 	if op.For > 0 {
@@ -120,8 +120,15 @@ func (l *lab) load(_ context.Context, op *Op) (*OpResult, error) {
 		res.note(`the lab clock is held: they begin with "raftlab release"`)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	res.Event = l.event(Event{Kind: EventClient, Text: res.Text, Line: op.Line})
+	l.mu.Unlock()
+	if !op.Await {
+		return res, nil
+	}
+	if err := l.await(ctx, wake{on: channels{w.finished}}); err != nil && !isClosed(w.finished) {
+		return nil, Errorf(ExitTimeout, "load: nobody waits for it any more: %v", err).WithHint("raftlab load stop")
+	}
+	res.Text = "background writes are over: " + w.score()
 	return res, nil
 }
 
@@ -207,7 +214,7 @@ func (l *lab) runLoad(ctx context.Context, w *writers, keys int) {
 
 // writeLoad is one client's part.
 func (l *lab) writeLoad(ctx context.Context, w *writers, who string, keys int) {
-	c := l.newClient(l.clients.Add(1), l.clientAddrs)
+	c := l.newClient(l.clients.Add(1), l.clientNodes)
 	defer c.Close()
 	for {
 		turn, ok := l.nextTurn(ctx, w)

@@ -53,7 +53,10 @@ func (collector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	s := c.lab.status()
+	var s *Status
+	if c.lab.request(c.lab.ctx, func() { s = c.lab.status() }) != nil {
+		return // it ends
+	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}

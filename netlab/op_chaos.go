@@ -125,8 +125,15 @@ func (l *lab) startChaos(ctx context.Context, op *Op) (*OpResult, error) {
 		res.note(`the lab clock is held: it begins with "raftlab release"`)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	res.Event = l.faultEvent(op, res.Text)
+	l.mu.Unlock()
+	if !op.Await {
+		return res, nil
+	}
+	if err := l.await(ctx, wake{on: channels{n.finished}}); err != nil && !isClosed(n.finished) {
+		return nil, Errorf(ExitTimeout, "chaos: nobody waits for it any more: %v", err).WithHint("raftlab chaos --stop")
+	}
+	res.Text = "chaos is over: " + n.score()
 	return res, nil
 }
 

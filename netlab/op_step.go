@@ -392,14 +392,19 @@ func (l *lab) first(all map[int]*wire.Waiting) (*coming, error) {
 		}
 	}
 	if len(list) == 0 {
-		if n := l.network.onHold(); n > 0 {
-			return nil, Errorf(ExitConflict, "nothing is to come: no node has a timer that runs, and of messages there are only %s", heldFrames(n)).
-				WithHint("raftlab frames --held lists them, raftlab frame all release lets them go")
-		}
-		return nil, Errorf(ExitConflict, "nothing is to come: no message is under way, and no node has a timer that runs").
-			WithHint("raftlab status   nodes that are dead or paused: raftlab restart dead, raftlab resume all")
+		return nil, l.nothingComes()
 	}
 	return slices.MinFunc(list, (*coming).compare), nil
+}
+
+// nothingComes is the error of a step that has nothing to do.
+func (l *lab) nothingComes() *Error {
+	if n := l.network.onHold(); n > 0 {
+		return Errorf(ExitConflict, "nothing is to come: no node has a timer that runs, and of messages there are only %s", heldFrames(n)).
+			WithHint("raftlab frames --held lists them, raftlab frame all release lets them go")
+	}
+	return Errorf(ExitConflict, "nothing is to come: no message is under way, and no node has a timer that runs").
+		WithHint("raftlab status   nodes that are dead or paused: raftlab restart dead, raftlab resume all")
 }
 
 // advance moves the held clock on, and every node's with it. It reports false

@@ -75,7 +75,25 @@ func (p *processes) hangUp() error {
 
 func (p *processes) close() { p.spawner.close() }
 
-func (*processes) newClient(o client.Options) kvClient { return client.New(o) }
+func (p *processes) newClient(session, seed uint64, nodes func() []int) kvClient {
+	return client.New(client.Options{
+		Addrs: func() []string {
+			ids := nodes()
+			p.lab.mu.Lock()
+			defer p.lab.mu.Unlock()
+			var addrs []string
+			for _, id := range ids {
+				if m := p.lab.member(id); m != nil && m.status.ClientAddr != "" {
+					addrs = append(addrs, m.status.ClientAddr)
+				}
+			}
+			return addrs
+		},
+		LeaderFirst: true,
+		Session:     session,
+		Seed:        seed,
+	})
+}
 
 func (p *processes) launch(m *member) (*child, func(), error) {
 	l := p.lab

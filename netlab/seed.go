@@ -9,6 +9,7 @@ const (
 	seedClient  = 4 // clients' retry times
 	seedDisk    = 6 // slow syncs, torn writes, flipped bits
 	seedChaos   = 5 // the plan of a nemesis
+	seedWorld   = 7 // all that a simulated lab leaves to chance beside these
 )
 
 // mix makes 64 bits of a seed and the words that say what for. Each step is

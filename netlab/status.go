@@ -52,7 +52,7 @@ func (l *lab) change() *LabChange {
 		Leader:    l.leader(),
 		Restart:   l.policy,
 		Config:    l.configuration(),
-		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Break: l.breaks.stopped},
+		Clock:     ClockStatus{LabNS: int64(setting.At), Rate: setting.Rate, Held: setting.Held, Driven: l.config.Sim == SimDriven, Break: l.breaks.stopped},
 		Breaks:    l.breaks.status(),
 		Partition: sideInts(l.faults.sides),
 		Faults:    append(l.faults.status(l.network.hits()), l.nodeFaults()...), Undo: l.undoLine(),

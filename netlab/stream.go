@@ -46,18 +46,27 @@ func (l *lab) stream(ctx context.Context, frames bool, every time.Duration, send
 	at := &place{frames: frames}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	look := time.NewTicker(linksEvery)
-	defer look.Stop()
+	links := time.NewTicker(linksEvery)
+	defer links.Stop()
 	// What moves in the network alone is found by looking; with frames wanted as
 	// often as updates go, otherwise with the links.
-	beat := look.C
+	beat := links.C
 	if frames {
 		beat = tick.C
 	}
 
-	l.mu.Lock()
-	u := l.whole(at)
-	l.mu.Unlock()
+	var u *Update
+	var changed <-chan struct{}
+	look := func(f func()) error {
+		return l.request(ctx, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			f()
+		})
+	}
+	if err := look(func() { u = l.whole(at) }); err != nil {
+		return err
+	}
 	for {
 		if u != nil {
 			if err := send(u); err != nil {
@@ -73,10 +82,9 @@ func (l *lab) stream(ctx context.Context, frames bool, every time.Duration, send
 				return errStopping
 			}
 		}
-		l.mu.Lock()
-		changed := l.changed()
-		u = l.update(at)
-		l.mu.Unlock()
+		if err := look(func() { changed, u = l.changed(), l.update(at) }); err != nil {
+			return err
+		}
 		if u != nil {
 			continue
 		}

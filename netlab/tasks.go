@@ -22,6 +22,10 @@ type tasks interface {
 	// attend parks its caller until done is closed, also while the lab ends.
 	attend(done <-chan struct{})
 
+	// request runs f as a task for somebody outside, and returns when it has ended.
+	// The error is errStopping, when nothing is run any more.
+	request(ctx context.Context, f func()) error
+
 	// within returns a context that ends after a real time, withinLab one that
 	// ends after about a lab time.
 	within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
@@ -71,6 +75,11 @@ func (g goroutines) await(ctx context.Context, w wake) error {
 	case <-g.lab.ctx.Done():
 		return errStopping
 	}
+	return nil
+}
+
+func (goroutines) request(_ context.Context, f func()) error {
+	f()
 	return nil
 }
 

@@ -69,6 +69,8 @@ type ClockStatus struct {
 	LabNS int64   `json:"lab_ns"`
 	Rate  float64 `json:"rate"`
 	Held  bool    `json:"held"`
+	// Driven: it is a simulated lab's and stands while nobody waits for anything.
+	Driven bool `json:"driven,omitempty"`
 	// Break is the breakpoint that holds the clock, since nobody has released it
 	// or gone a step on; nil when none does.
 	Break *BreakHit `json:"break,omitempty"`
@@ -454,6 +456,9 @@ type Config struct {
 	Preload       map[int][]uint64 `json:"preload,omitempty"` // the terms of each node's log
 	Terms         map[int]uint64   `json:"terms,omitempty"`   // a node's currentTerm, when more than its last entry's
 	Listen        string           `json:"listen,omitempty"`  // also serve the control API here, with a token
+	// Sim makes it a lab that is simulated, in virtual time: SimPaced or SimDriven;
+	// empty for one of processes.
+	Sim string `json:"sim,omitempty"`
 }
 
 // Op is one thing asked of a lab. Which fields count depends on Verb; words for
@@ -471,6 +476,7 @@ type Op struct {
 	All     bool          `json:"all,omitempty"`     // heal: all that is set; frame: all that are held
 	Learner bool          `json:"learner,omitempty"` // add: without a vote
 	NoWait  bool          `json:"no_wait,omitempty"` // add, remove, members: return when the change has begun
+	Await   bool          `json:"await,omitempty"`   // load, chaos: return when it is over
 	Timeout time.Duration `json:"timeout,omitempty"` // add, remove, members, transfer: lab time to wait for the change; 0 is 30 s
 	Clients int           `json:"clients,omitempty"` // load
 	Keys    int           `json:"keys,omitempty"`    // load
