@@ -160,6 +160,10 @@ func repeatLoad(c *call, lab *netlab.Client, plan loadPlan, repeat int) (runs []
 	if err != nil {
 		return nil, 0, err
 	}
+	if status.Engine == netlab.EngineSim {
+		return nil, 0, netlab.Errorf(netlab.ExitConflict, "lab %q is simulated: its nodes have no ports to write to, and take no time of a processor that could be measured", c.labName()).
+			WithHint("raftlab load writes to it; raftlab bench load without --lab measures a lab of processes")
+	}
 	servers, err := newServerCPU(c.labName(), status)
 	if err != nil {
 		return nil, 0, err

@@ -21,6 +21,7 @@ with 6 when the scene does not come out.`,
 			{"raftlab demo --list", "what there is"},
 			{"raftlab demo leader-crash", "play one"},
 			{"raftlab demo split-vote --tui", "watch it"},
+			{"raftlab demo split-vote --sim", "in virtual time"},
 		},
 		run: func(c *call) error {
 			if c.Bool("list") || !c.Args().Present() {

@@ -22,11 +22,17 @@ func runVerb() *verb {
 It runs in a lab of its own, run-NAME, which ends with it. All lines are checked
 before the first one runs.
 With --tui what is said stands above the footer and the lab clock is held while
-it is read; space goes on at once.`,
+it is read; space goes on at once.
+
+With --sim its labs are simulated, and sleep, wait and expect pass virtual time,
+as fast as the machine can. The same lines with the same --seed of up give the
+same events each time. A scenario that cannot do without processes says so in a
+comment, # needs: processes, WHY.`,
 		examples: []example{
 			{"raftlab run examples/leader-crash.lab", "play it and show each line"},
 			{"raftlab run my.lab --tui", "watch it, with time to read what is said"},
 			{"raftlab run my.lab --keep", "leave its lab running to look at"},
+			{"raftlab run my.lab --sim", "minutes of lab time in seconds, the same each time"},
 		},
 		run: func(c *call) error {
 			name := c.Args().First()

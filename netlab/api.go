@@ -203,6 +203,10 @@ func (a *api) down(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	if l := a.lab; ask.KeepData && l.config.Sim != "" {
+		writeError(w, Errorf(ExitConflict, "lab %q is simulated: what its nodes stored is in its process, and ends with it", l.name).WithHint("raftlab down ends it"))
+		return
+	}
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		writeError(w, toError("down", err))

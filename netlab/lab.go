@@ -186,7 +186,7 @@ func (l *lab) serve(ctx context.Context, up func()) (err error) {
 	<-groupCtx.Done()
 	cause := context.Cause(l.ctx)
 	var down errDown
-	if errors.As(cause, &down) && !down.keep {
+	if errors.As(cause, &down) && !down.keep || l.config.Sim != "" { // what is simulated is nowhere else
 		after = removeAll
 	}
 	l.log.Info("lab stops", "cause", fmt.Sprint(cause), "data_kept", after == keepData)

@@ -191,6 +191,8 @@ func (o *StartOptions) makeWay(ctx context.Context, d dir) (c *Client, resumed b
 		return nil, false, toError("look at lab "+o.Name, err)
 	}
 	switch {
+	case m.Config.Sim != "":
+		return nil, false, o.remove(d, fmt.Sprintf("removed what was left of lab %q, which was simulated: its process (pid %d) is gone", o.Name, m.Pid))
 	case m.Kept && same:
 		o.Progress(fmt.Sprintf("going on with the data kept of lab %q", o.Name))
 		return nil, true, d.removeSocket(m.Socket)

@@ -153,7 +153,7 @@ func (l *lab) awaitJoin(ctx context.Context, m *member) error {
 		return l.diedAtOnce(m)
 	case err == nil:
 		return Errorf(ExitTimeout, "S%d%s was started, but has not registered with the lab for %v", m.id, proc.who(), joinTimeout).
-			WithHint("what it said: %s", l.dir.nodeLog(m.id))
+			WithHint("%s", l.whereItSaid(m.id))
 	}
 	return Errorf(ExitTimeout, "wait for S%d to register: %v", m.id, err)
 }
@@ -166,9 +166,17 @@ func (l *lab) diedAtOnce(m *member) error {
 	case m.disk.Fault != wire.DiskOK:
 		return e.WithHint("its disk is so: %s. \"raftlab disk %d ok\", then \"raftlab restart %d\"", diskText(m.disk.Disk), m.id, m.id)
 	case m.lasting:
-		return e.WithHint("what it said: %s; \"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty", l.dir.nodeLog(m.id), m.id, m.id)
+		return e.WithHint("%s; \"raftlab wipe %d\" and \"raftlab restart %d\" bring it back empty", l.whereItSaid(m.id), m.id, m.id)
 	}
-	return e.WithHint("what it said: %s", l.dir.nodeLog(m.id))
+	return e.WithHint("%s", l.whereItSaid(m.id))
+}
+
+// whereItSaid is where to look for what a node had to say.
+func (l *lab) whereItSaid(id int) string {
+	if l.config.Sim != "" {
+		return "raftlab events shows what led to it"
+	}
+	return "what it said: " + l.dir.nodeLog(id)
 }
 
 // killMember ends a node's process with SIGKILL and reaps it; false when it
