@@ -2,7 +2,7 @@ package check
 
 import (
 	"crypto/sha256"
-	"fmt"
+	"encoding/hex"
 	"math"
 	"strconv"
 
@@ -43,7 +43,11 @@ func condense(v string) string {
 	if len(v) <= shortValue {
 		return v
 	}
-	return fmt.Sprintf("%s... (%d bytes, sha256 %x)", v[:shortValue], len(v), sha256.Sum256([]byte(v)))
+	sum := sha256.Sum256([]byte(v))
+	b := make([]byte, 0, 2*shortValue+2*len(sum))
+	b = append(append(b, v[:shortValue]...), "... ("...)
+	b = append(strconv.AppendInt(b, int64(len(v)), 10), " bytes, sha256 "...)
+	return string(append(hex.AppendEncode(b, sum[:]), ')'))
 }
 
 // step is what a request makes of r, as node/kv has it, and whether it can have
