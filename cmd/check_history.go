@@ -68,7 +68,7 @@ func (c *call) draw(path string) error {
 
 // storedText says what the disks of a lab that does not run hold.
 func storedText(s *netlab.StoredCheck, st style) string {
-	if s == nil {
+	if s == nil || len(s.Nodes) == 0 {
 		return ""
 	}
 	t := &table{head: []string{"node", ">term", "vote", ">log from", ">to", ">snapshot", ""}}
