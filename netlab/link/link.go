@@ -53,6 +53,7 @@ type Verdict struct {
 type Link struct {
 	rules Rules
 	steps []step // of the faults, in the order they act
+	rates bool   // one of them is a Rate
 
 	// lastDue is the latest due time of a frame that was let through in order. A
 	// link is a TCP connection: no frame overtakes another but by a Reorder.
@@ -98,7 +99,7 @@ func (l *Link) Rules() Rules { return l.rules }
 func (l *Link) SetRules(r Rules) {
 	old := l.steps
 	l.rules = r
-	l.steps = nil
+	l.steps, l.rates = nil, false
 	place := make(map[uint64]int)
 	for _, f := range r.Faults {
 		kind := f.Effect.kind()
@@ -110,6 +111,7 @@ func (l *Link) SetRules(r Rules) {
 		s.purpose = purpose(kind, place[kind])
 		place[kind]++
 		l.steps = append(l.steps, s)
+		l.rates = l.rates || Is[Rate](f)
 	}
 	slices.SortStableFunc(l.steps, func(a, b step) int {
 		return cmp.Compare(rank[a.fault.Effect.kind()], rank[b.fault.Effect.kind()])
@@ -230,6 +232,9 @@ func (l *Link) Open() bool {
 
 // Plain tells whether no fault is set, so that Pass says all.
 func (l *Link) Plain() bool { return len(l.steps) == 0 }
+
+// Weighs tells whether a verdict may depend on how many bytes a frame has.
+func (l *Link) Weighs() bool { return l.rates }
 
 // Pass is Judge for a link that is Plain, of a frame that left then: nearly all
 // frames of nearly all labs.

@@ -191,7 +191,10 @@ func (w *World) send(l *lane, m *raft.Message) {
 func (w *World) linkFrame(f *flight) link.Frame {
 	kind, s := wire.KindOf(f.m.Body), wire.Summarize(f.m.Body)
 	lf := link.Frame{
-		From: f.lane.from, To: f.lane.to, Number: f.number, Bytes: w.size(f), Left: f.left, Kind: kind, Term: f.m.Term,
+		From: f.lane.from, To: f.lane.to, Number: f.number, Left: f.left, Kind: kind, Term: f.m.Term,
+	}
+	if f.lane.link.Weighs() {
+		lf.Bytes = w.size(f)
 	}
 	lf.First, lf.Last = link.Indexes(kind, &s)
 	return lf

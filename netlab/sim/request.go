@@ -16,6 +16,9 @@ const (
 	pendingBytes = 64 << 20
 )
 
+// commandRoom is what a command has at most beside its key and values, mostly.
+const commandRoom = 48
+
 const (
 	lostText     = "the node lost its leadership, or stops, before the entry was committed"
 	busyText     = "as many requests wait as this node takes"
@@ -103,7 +106,7 @@ func (s *server) take(a *ask) {
 		}
 		s.reads.asked = append(s.reads.asked, read{id: s.reads.last, ask: *a})
 	default:
-		command := kv.AppendCommand(nil, r)
+		command := kv.AppendCommand(make([]byte, 0, len(r.Key)+len(r.Old)+len(r.Value)+commandRoom), r)
 		index, err := s.core.Propose(s.now(), raft.EntryCommand, command)
 		if errors.Is(err, raft.ErrTransferring) {
 			s.refuse(a, wire.CodeBusy, transferText)

@@ -52,7 +52,8 @@ type server struct {
 	pending  []pending      // proposals of clients, by index
 	reads    reads
 	saves    saves
-	commands uint64 // how many the state machine has taken
+	commands uint64    // how many the state machine has taken
+	result   kv.Result // of the last entry; the watcher is given it, so it is not made anew for each
 	witness  deed.Witness
 }
 
@@ -413,22 +414,22 @@ func (s *server) apply(entries []raft.Entry) {
 		return
 	}
 	for i := range entries {
-		e := &entries[i]
-		var result kv.Result
+		e, result := &entries[i], &s.result
+		*result = kv.Result{}
 		if e.Kind == raft.EntryCommand {
-			result = s.store.Apply(e.Index, e.Term, e.Data)
+			*result = s.store.Apply(e.Index, e.Term, e.Data)
 			if s.commands++; s.cfg.DoubleApply > 0 && s.commands%s.cfg.DoubleApply == 0 {
-				s.tell(e, &result)
-				result = s.again(e)
+				s.tell(e, result)
+				*result = s.again(e)
 			}
 		}
 		s.applied = e.Index
 		s.saves.count(e)
-		s.tell(e, &result)
+		s.tell(e, result)
 		if len(s.pending) > 0 && s.pending[0].index == e.Index {
 			p := s.pending[0]
 			s.pending = s.pending[1:]
-			s.answer(&p, e, &result)
+			s.answer(&p, e, result)
 		}
 	}
 	s.core.Applied(s.applied)
