@@ -13,6 +13,7 @@ import (
 	"github.com/raftlab/raftlab/netlab/check"
 	"github.com/raftlab/raftlab/netlab/explain"
 	"github.com/raftlab/raftlab/node/client"
+	"github.com/raftlab/raftlab/node/kv"
 	"github.com/raftlab/raftlab/node/wire"
 	"github.com/raftlab/raftlab/raft"
 )
@@ -125,7 +126,18 @@ func (r *recorder) takeUp() {
 	}
 	r.history, r.writer, r.size = reading.History, reading.Writer, reading.Size
 	r.history.LoseOpen() // nobody of that time waits any more
-	for _, f := range append(reading.Findings, r.history.Judge(false)...) {
+	reading.Findings = append(reading.Findings, r.history.Judge(false)...)
+	disowned := make(map[string]bool)
+	for _, m := range reading.Marks {
+		if m.Kind == check.MarkForeign {
+			disowned[m.Text] = true
+			r.history.Disown(m.Text)
+		}
+	}
+	for _, f := range reading.Findings {
+		if disowned[f.Key] {
+			continue
+		}
 		f.Message = "before this lab was taken up again: " + f.Message
 		r.before = append(r.before, f)
 	}
@@ -323,11 +335,80 @@ func (r *recorder) tell(findings []check.Finding) {
 		return
 	}
 	l := r.lab
+	for i := range findings {
+		if r.foreign(findings[i].Key) {
+			continue
+		}
+		l.mu.Lock()
+		l.violate(findingViolation(&findings[i]))
+		l.mu.Unlock()
+	}
+}
+
+// foreign tells whether a client that is none of the lab's has written to a key,
+// as far as logs tell: then what the lab's clients saw there proves nothing. The
+// key is not judged any more, and somebody is told.
+func (r *recorder) foreign(key string) bool {
+	l := r.lab
+	l.mu.Lock()
+	members := l.members
+	l.mu.Unlock()
+	own := r.sessions()
+	var at raft.Index
+	for _, m := range members {
+		// A disk that cannot be read says nothing; that it cannot is found elsewhere.
+		_, _ = l.engine.scan(m.id, 1, raft.Index(raft.Never), func(page []raft.Entry) error {
+			var c kv.Command
+			for i := range page {
+				if page[i].Kind != raft.EntryCommand || kv.DecodeCommand(page[i].Data, &c) != nil {
+					continue
+				}
+				if c.Op != wire.OpGet && c.Session != 0 && string(c.Key) == key && !own[c.Session] {
+					at = page[i].Index
+					return errForeign
+				}
+			}
+			return nil
+		})
+		if at != 0 {
+			break
+		}
+	}
+	if at == 0 {
+		return false
+	}
+	mark := check.Mark{LabNS: int64(l.clock.Now()), Kind: check.MarkForeign, Text: key}
+	r.mu.Lock()
+	r.history.Disown(key)
+	r.save(func(b []byte) []byte { return r.writer.Mark(b, &mark) })
+	r.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range findings {
-		l.violate(findingViolation(&findings[i]))
+	l.event(Event{Kind: EventNote, Index: uint64(at), Text: fmt.Sprintf(
+		"what clients see of %s is not judged any more: entry %d is of a client whose operations the lab does not record", printable(key, 64), at)})
+	return true
+}
+
+var errForeign = errors.New("a foreign client")
+
+// renewalsMax is how often one of the lab's clients is taken to have begun another
+// session.
+const renewalsMax = 64
+
+// sessions are those of the lab's clients, of all its runs.
+func (r *recorder) sessions() map[uint64]bool {
+	l := r.lab
+	own := make(map[uint64]bool)
+	for run := uint64(1); run <= uint64(l.run); run++ {
+		// How many clients earlier runs had is not known: as many will do as this one, and more.
+		for n := uint64(1); n <= l.clients.Load()+1000; n++ {
+			session := max(mix(l.config.Seed, seedSession, run, n), 1)
+			for k := range uint64(renewalsMax) {
+				own[client.Renewed(session, k)] = true
+			}
+		}
 	}
+	return own
 }
 
 func findingViolation(f *check.Finding) Violation {

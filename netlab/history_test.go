@@ -9,7 +9,10 @@ import (
 
 	"github.com/raftlab/raftlab/netlab/check"
 	"github.com/raftlab/raftlab/node/client"
+	"github.com/raftlab/raftlab/node/kv"
+	"github.com/raftlab/raftlab/node/wal"
 	"github.com/raftlab/raftlab/node/wire"
+	"github.com/raftlab/raftlab/raft"
 )
 
 // asks records an operation as a client's.
@@ -46,6 +49,46 @@ func TestAContradictionIsAViolation(t *testing.T) {
 	defer l.mu.Unlock()
 	if e := l.events.at(l.events.last); e.Kind != EventViolation || e.Node != 2 || !strings.HasPrefix(e.Text, "Linearizability: no order") {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Who writes without being recorded makes what others see there worth nothing; the
+// lab's own clients, retries included, do not.
+func TestClientsThatAreNotRecorded(t *testing.T) {
+	l := fakeLab(t, 3)
+	own := l.clients.Add(1)
+	var entries []raft.Entry
+	for i, c := range []kv.Command{
+		{Op: wire.OpPut, Key: []byte("x"), Value: []byte("9"), Session: 12345, Seq: 1},
+		{Op: wire.OpPut, Key: []byte("y"), Value: []byte("1"), Session: client.Renewed(mix(l.config.Seed, seedSession, uint64(l.run), own), 2), Seq: 1},
+	} {
+		entries = append(entries, raft.Entry{Index: raft.Index(i + 1), Term: 1, Kind: raft.EntryCommand, Data: kv.AppendCommand(nil, &c)})
+	}
+	if err := os.MkdirAll(l.dir.nodeData(2), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := wal.Create(l.dir.nodeData(2), raft.HardState{Term: 1}, entries); err != nil {
+		t.Fatal(err)
+	}
+	l.asks("c", putOf("x", "1"), wire.Reply{Index: 2}, nil)
+	l.asks("c", getOf("x"), wire.Reply{Found: true, Value: []byte("9"), Index: 3}, nil)
+	l.history.report()
+	if v := l.status().Violations; len(v) > 0 {
+		t.Errorf("%+v", v)
+	}
+	if r := l.history.report(); r.Verdict != check.VerdictUnknown || len(r.Findings) > 0 || len(r.Reasons) == 0 || r.Judged+r.NotJudged != 2 {
+		t.Errorf("%+v", r)
+	}
+	reading, err := readHistory(l.dir.history())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reading.Close(); reading.History.Report().Verdict != check.VerdictUnknown {
+		t.Errorf("read back: %+v", reading.History.Report())
+	}
+	l.asks("c", getOf("y"), wire.Reply{Found: true, Value: []byte("7"), Index: 3}, nil)
+	if r := l.history.report(); r.Verdict != check.VerdictViolated {
+		t.Errorf("%+v", r)
 	}
 }
 

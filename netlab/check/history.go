@@ -447,6 +447,26 @@ func (h *History) Settle(w *Window) []Finding {
 	return w.findings
 }
 
+// Disown takes note that somebody whose operations are not recorded writes to a
+// key: nothing that was found there counts, and nothing more of it is judged.
+func (h *History) Disown(key string) {
+	k := h.keys[key]
+	if k == nil || k.given != "" {
+		return
+	}
+	h.giveUp(k, "clients wrote whose operations are not recorded")
+	k.violated = false
+	h.sum.Findings = slices.DeleteFunc(h.sum.Findings, func(f Finding) bool {
+		if f.Key != key {
+			return false
+		}
+		h.sum.Violated--
+		h.sum.Judged-- // the answer that was found wrong
+		h.sum.NotJudged++
+		return true
+	})
+}
+
 // Judge judges what can be judged, and returns the contradictions found.
 func (h *History) Judge(final bool) []Finding {
 	var out []Finding

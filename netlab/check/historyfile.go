@@ -64,6 +64,10 @@ type Run struct {
 	Before uint64 // operations that were called before, and are not in the file
 }
 
+// MarkForeign marks a key, its Text, that clients have written to whose operations
+// are not recorded.
+const MarkForeign = "foreign"
+
 // Mark is something that happened beside the operations.
 type Mark struct {
 	LabNS int64
@@ -282,6 +286,12 @@ func (r *Reading) Close() {
 		r.History = NewHistory(false)
 	}
 	r.Findings = append(r.Findings, r.History.Judge(true)...)
+	for _, m := range r.Marks {
+		if m.Kind == MarkForeign {
+			r.History.Disown(m.Text)
+		}
+	}
+	r.Findings = r.History.Report().Findings
 }
 
 // LoseOpen says that nobody waits for the operations any more that are open: who

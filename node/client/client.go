@@ -307,13 +307,23 @@ func (c *Client) end(o *op) {
 // renew begins another session under a name derived from the first. c.mu is held.
 func (c *Client) renew() {
 	c.renewals++
+	c.session = newSession(Renewed(c.options.Session, c.renewals))
+}
+
+// Renewed is the name of a client's session after so many renewals: a client
+// begins another when it cannot know whether its session was opened, or when the
+// cluster has forgotten it.
+func Renewed(session, renewals uint64) uint64 {
+	if renewals == 0 {
+		return session
+	}
 	// SplitMix64: no two renewals meet before 2^64, and those of clients with
 	// neighbouring names only by chance.
-	id := c.options.Session + c.renewals*0x9e3779b97f4a7c15
+	id := session + renewals*0x9e3779b97f4a7c15
 	id = (id ^ id>>30) * 0xbf58476d1ce4e5b9
 	id = (id ^ id>>27) * 0x94d049bb133111eb
 	id ^= id >> 31
-	c.session = newSession(max(id, 1))
+	return max(id, 1)
 }
 
 // Close ends all connections and every request that is not answered, and
