@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"flag"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,10 +12,12 @@ import (
 	"github.com/raftlab/raftlab/netlab"
 )
 
+var chaosFor = flag.Duration("chaos.for", 8*time.Second, "how long TestChaos does harm")
+
 // Goal: the lab's own nemesis, with all it knows, costs no acknowledged write,
 // and leaves the lab as it was. Method: clients write and read under chaos that
 // hits no more nodes at once than a majority can do without; then the history is
-// judged by porcupine, the logs are compared, and the lab is looked at.
+// judged by porcupine, the logs are compared, and the lab and its watchers are looked at.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real processes for ten seconds: not with -short")
@@ -35,7 +39,7 @@ func TestChaos(t *testing.T) {
 	}
 	defer clients.Wait()
 	defer stop()
-	begun, err := lab.Do(ctx, netlab.Op{Verb: "chaos", Chaos: &netlab.ChaosOptions{For: 8 * time.Second, Every: 400 * time.Millisecond, Hard: 4}})
+	begun, err := lab.Do(ctx, netlab.Op{Verb: "chaos", Chaos: &netlab.ChaosOptions{For: *chaosFor, Every: 400 * time.Millisecond, Hard: 4}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +74,30 @@ func TestChaos(t *testing.T) {
 	waitFor(t, lab, "converged")
 	h.check(t)
 	compareLogs(t, lab)
+	watched(t, lab)
+}
+
+// watched: the lab's watchers of Raft's properties have looked at all that
+// happened, found nothing broken, and say of what they do not know why.
+func watched(t *testing.T, lab *netlab.Client) {
+	t.Helper()
+	report, err := lab.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range report.Violations {
+		t.Error(v.Message)
+	}
+	for _, p := range report.Properties {
+		if p.Checked == 0 && p.Property != "ConfigurationSafety" || p.Unknown > 0 {
+			t.Errorf("%s: %d %s were judged, %d not", p.Name, p.Checked, p.Counts, p.Unknown)
+		}
+	}
+	for _, u := range report.Unknown {
+		if u.Node == 0 || !strings.HasPrefix(u.Reason, "it ended without a last word") {
+			t.Errorf("not known: %+v", u)
+		}
+	}
 }
 
 // chaosEnds waits until no nemesis is at work.

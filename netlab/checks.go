@@ -201,6 +201,21 @@ func (k *checks) lied(id int, at raft.Time) {
 	k.on.Expect(fmt.Sprintf("The disk of S%d had lied about what is synced when it ended (%s): Raft counts on what servers have on their disks.", id, check.Clock(at)))
 }
 
+// properties is how each of them stands.
+func (k *checks) properties() []PropertyCheck {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := []PropertyCheck{}
+	for _, p := range check.Properties() {
+		t := k.on.Tally(p)
+		out = append(out, PropertyCheck{
+			Property: p.String(), Name: p.Name(), Says: p.Says(), Source: p.Source(), Counts: p.Counts(),
+			Checked: t.Checked, Unknown: t.Unknown, Violations: t.Broken,
+		})
+	}
+	return out
+}
+
 // watchFrame is told of frames that leave nodes.
 func (l *lab) watchFrame(f *proxy.Frame) {
 	if l.checks.saw(f) {
@@ -252,18 +267,11 @@ func (l *lab) checkReport() *CheckReport {
 	k := l.checks
 	r := &CheckReport{
 		Schema: SchemaCheck, Lab: l.name, LabNS: int64(l.clock.Now()),
-		Properties: []PropertyCheck{}, Unknown: []UnknownCheck{}, Violations: violated, OK: len(violated) == 0,
+		Properties: k.properties(), Unknown: []UnknownCheck{}, Violations: violated, OK: len(violated) == 0,
 		Linearizability: l.history.report(),
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, p := range check.Properties() {
-		t := k.on.Tally(p)
-		r.Properties = append(r.Properties, PropertyCheck{
-			Property: p.String(), Name: p.Name(), Says: p.Says(), Source: p.Source(), Counts: p.Counts(),
-			Checked: t.Checked, Unknown: t.Unknown, Violations: t.Broken,
-		})
-	}
 	for _, u := range k.on.Unknowns() {
 		r.Unknown = append(r.Unknown, UnknownCheck{Node: int(u.Node), FromNS: int64(u.From), ToNS: int64(u.To), Reason: u.Reason, Count: u.Count})
 	}

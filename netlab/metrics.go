@@ -39,6 +39,9 @@ var (
 	descSent      = desc("link_frames_sent_total", "Frames that left the sender.", "from", "to")
 	descDelivered = desc("link_frames_delivered_total", "Frames that arrived.", "from", "to")
 	descDropped   = desc("link_frames_dropped_total", "Frames that the network dropped.", "from", "to")
+	descChecked   = desc("checked_total", "What was judged by each property of Raft.", "property")
+	descUnknown   = desc("unknown_total", "What could not be judged by each property of Raft.", "property")
+	descBroken    = desc("violations_total", "How often each property of Raft was seen broken.", "property")
 	descHeld      = desc("link_frames_waiting", "Frames that wait in the network.", "from", "to")
 )
 
@@ -46,7 +49,7 @@ func (collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descEvents, descLeader, descClock, descUp, descRole, descTerm, descLast, descCommit, descApplied, descData, descStarts,
 		descSnapshot, descFirst, descMember, descConfig, descCommitted, descFlow, descMatch, descUnsafe,
-		descSent, descDelivered, descDropped, descHeld,
+		descSent, descDelivered, descDropped, descHeld, descChecked, descUnknown, descBroken,
 	} {
 		out <- d
 	}
@@ -64,6 +67,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	counter(descEvents, s.LastEvent)
+	for _, p := range c.lab.checks.properties() {
+		counter(descChecked, p.Checked, p.Property)
+		counter(descUnknown, p.Unknown, p.Property)
+		counter(descBroken, p.Violations, p.Property)
+	}
 	gauge(descLeader, float64(s.Leader))
 	gauge(descConfig, float64(s.Config.Index))
 	gauge(descCommitted, float64(count(s.Config.Committed)))
