@@ -68,7 +68,7 @@ func checkError(r *netlab.CheckReport) error {
 		if r.Stopped {
 			return broken.WithHint("raftlab check --html FILE draws what clients saw; raftlab log --disk DIR shows a node's log")
 		}
-		return broken.WithHint("raftlab events --kind violation; each names the events before it")
+		return broken.WithHint("raftlab events shows what happened before, by the numbers above")
 	}
 	return nil
 }
