@@ -62,6 +62,13 @@ func sweep(start configs, ops, lost []*Operation) (end configs, culprit *Operati
 // perhaps after other open ones, without its bit.
 func settle(states map[uint32]configs, open *[maxOpen]*Operation, bit uint32, lost []*Operation) (map[uint32]configs, bool) {
 	out := make(map[uint32]configs, len(states))
+	if s, only := states[0]; only && len(states) == 1 && alone(open, bit) {
+		next, ok := s.after(open[bits.TrailingZeros32(bit)], lost)
+		if len(next) > 0 {
+			out[0] = next
+		}
+		return out, ok
+	}
 	merge := func(into map[uint32]configs, key uint32, more configs) {
 		s := into[key]
 		for _, c := range more {
@@ -110,4 +117,14 @@ func settle(states map[uint32]configs, open *[maxOpen]*Operation, bit uint32, lo
 		}
 	}
 	return out, true
+}
+
+// alone tells that no operation is open but the one of bit: most are alone.
+func alone(open *[maxOpen]*Operation, bit uint32) bool {
+	for slot, op := range open {
+		if op != nil && bit != 1<<slot {
+			return false
+		}
+	}
+	return true
 }
