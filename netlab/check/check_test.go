@@ -523,6 +523,21 @@ func TestViolationsTellOfWipes(t *testing.T) {
 	}
 }
 
+// A log that was written by hand may have entries of a term that is led only now:
+// that breaks promises, and the sentence says whose doing it is.
+func TestViolationsTellOfPreloads(t *testing.T) {
+	s := newStory(1)
+	s.Preloaded(2, 1)
+	s.do(2, deed.Deed{Kind: deed.Started, Term: 2, Nodes: []raft.NodeID{0}})
+	s.entry(2, 1, 2, 99)
+	s.elect(1, 2, 1, 3)
+	s.store(1, 1, 2)
+	v := s.Violations()
+	if len(v) != 1 || v[0].Property != LogMatching || !strings.Contains(v[0].Text, "The log of S2 was preloaded with entries of term 2") {
+		t.Errorf("seen is %+v", v)
+	}
+}
+
 // The names that scripts count on, and those that the rules are said to endanger.
 func TestPropertyNames(t *testing.T) {
 	want := "ElectionSafety LeaderAppendOnly LogMatching LeaderCompleteness StateMachineSafety OneVoteATerm CommitNeverGoesBack ExactlyOnce ConfigurationSafety"

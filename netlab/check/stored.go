@@ -109,6 +109,9 @@ func (c *Checker) mismatch(v *view, d *deed.Deed, i raft.Index, s *entrySlot, fr
 		c.notCompared(LogMatching, v.id, d.At, 1, "the logs that were preloaded contradict each other")
 		return
 	}
+	if s.flags&slotGiven != 0 {
+		c.Expect(fmt.Sprintf("The log of %v was preloaded with entries of term %d, which was then led anew: that need not end well.", other, d.Term))
+	}
 	c.violation(Violation{
 		Property: LogMatching, Term: d.Term, Index: i, Nodes: []raft.NodeID{v.id, other}, At: d.At,
 	}, contradiction{term: d.Term, a: v.id, b: other}, func() string {
