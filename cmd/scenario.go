@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ func scenarioFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave the lab running at the end"},
 		&cli.BoolFlag{Name: "tui", Usage: "watch it in the terminal UI"},
+		&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` what labs start from whose up line names no seed", DefaultText: "drawn"},
 		&cli.BoolFlag{Name: "sim", Usage: "play it in a simulated lab: its time passes as fast as the machine can"},
 	}
 }
@@ -49,6 +51,9 @@ func play(c *call, s *script.Script, ownLab string) (err error) {
 		if err := terminalFor(c); err != nil {
 			return err
 		}
+	}
+	if st.seed = c.Uint64("seed"); st.seed == 0 && c.Bool("sim") {
+		st.seed = rand.Uint64N(1e9) + 1 // so that it can be played again
 	}
 	home, err := netlab.Home()
 	if err != nil {
@@ -85,6 +90,7 @@ func play(c *call, s *script.Script, ownLab string) (err error) {
 type stage struct {
 	c    *call
 	lab  string
+	seed uint64 // of labs that name none, 0 when they draw one each
 	last script.Line
 	done int
 	left bool // the reader went before the end
@@ -117,7 +123,7 @@ func (st *stage) Exec(ctx context.Context, args []string) error {
 	var out bytes.Buffer
 	sh := &shell{
 		stdin: strings.NewReader(""), stdout: &out, stderr: io.Discard,
-		lab: st.lab, embedded: true, driven: st.c.Bool("sim"),
+		lab: st.lab, embedded: true, driven: st.c.Bool("sim"), seed: st.seed,
 	}
 	err := sh.exec(ctx, args)
 	if !st.c.quiet() {
@@ -257,6 +263,9 @@ func (st *stage) report(s *script.Script, err error, took time.Duration) error {
 	if errors.As(err, &failure) {
 		cause := userError(failure.Err)
 		hint := cause.Hint
+		if c.Bool("sim") && !c.IsSet("seed") {
+			hint = strings.TrimPrefix(hint+fmt.Sprintf("\nthe same again:  %s --sim --seed %d", c.verb.synopsisOf(c.Args().First()), st.seed), "\n")
+		}
 		if !c.Bool("keep") && !c.IsSet("lab") {
 			hint = strings.TrimPrefix(hint+"\nto look at the lab afterwards:  "+c.verb.synopsisOf(c.Args().First())+" --keep", "\n")
 		}

@@ -27,6 +27,7 @@ type shell struct {
 	stdout, stderr io.Writer
 	lab            string          // of lines that name none; "" is "default"
 	output         string          // the format of lines that name none; "" is table
+	seed           uint64          // of labs that lines start and that name none; 0: each draws one
 	driven         bool            // labs that lines start are simulated, and time passes as lines want it
 	embedded       bool            // lines come from a scenario or the palette, not from a terminal
 	dry            bool            // only check lines: stop where a verb turns to the lab

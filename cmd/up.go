@@ -198,7 +198,9 @@ func upConfig(c *call) (netlab.Config, error) {
 	if c.IsSet("speed") {
 		config.Speed = c.Float64("speed")
 	}
-	config.Seed = c.Uint64("seed")
+	if config.Seed = c.Uint64("seed"); config.Seed == 0 {
+		config.Seed = c.sh.seed
+	}
 	config.Listen = c.String("listen")
 	switch {
 	case c.sh.driven:

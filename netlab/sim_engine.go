@@ -17,7 +17,7 @@ import (
 
 // tellEvery is how long, in real time, what a node has done may wait until the lab
 // is told: a process waits as long. What many wait for is told at once.
-const tellEvery = time.Millisecond
+const tellEvery = 8 * time.Millisecond
 
 // framesOfSim is how many records of frames a simulated network keeps.
 const framesOfSim = framesKept

@@ -50,7 +50,7 @@ func (n *simNode) begin() {
 	notes, err := n.start(conf, disk, drift)
 	if err != nil {
 		l.mu.Lock()
-		n.m.fatal, n.m.lasting = printable(err.Error(), 512), true
+		n.m.fatal, n.m.lasting = printable(err.Error(), 512), disk.Fault == wire.DiskOK
 		l.mu.Unlock()
 		delete(s.nodes, n.id)
 		n.child.exit = err.Error()

@@ -265,7 +265,6 @@ func (c *coroutines) goOn() {
 				continue
 			}
 			if !again {
-				c.sim.tell() // who goes on sees the lab as it is
 				c.sim.catchUp()
 				again = true
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/raftlab/raftlab/raft"
 )
 
 // SimLab is a simulated lab inside this process, without a directory, a socket or
@@ -99,8 +101,10 @@ func (s *SimLab) Sleep(ctx context.Context, d time.Duration) error {
 		if s.l.clock.Held() {
 			return errors.New("the lab clock is held, so no time passes to sleep")
 		}
-		_, err := s.l.wait(ctx, &Wait{Cond: "true", For: d})
-		return err
+		if !s.l.reach(ctx, s.l.clock.Now()+raft.Time(d)) {
+			return context.Cause(ctx)
+		}
+		return nil
 	})
 }
 

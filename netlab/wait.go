@@ -67,6 +67,9 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 		if onLab {
 			next.at = deadline
 		}
+		if w.Cond == "true" && onLab { // nobody looks, somebody sleeps
+			next.on[0], next.after = nil, 0
+		}
 		if c.UsesKV() {
 			next.on[0] = nil // a read is an operation: at most one every condEvery
 		}
@@ -96,7 +99,7 @@ func (l *lab) changes() (status, clock <-chan struct{}) {
 // found when a key the condition asks for could not be read.
 func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *error) {
 	unread = new(error)
-	env = environment(l.status())
+	env = environmentFor(l.status(), strings.Contains(c.String(), "terms"))
 	if c.UsesKV() {
 		env.KV = func(key string) (string, error) {
 			r, err := l.operate(ctx, &KVOp{Op: "get", Key: key, Timeout: condKV})
@@ -111,7 +114,15 @@ func (l *lab) env(ctx context.Context, c *cond.Cond) (env *cond.Env, unread *err
 }
 
 // environment is a status as conditions see it. It cannot read keys.
-func environment(s *Status) *cond.Env {
+func environment(s *Status) *cond.Env { return environmentFor(s, true) }
+
+// environmentFor leaves the terms of logs out for who does not ask for them: to
+// spell them takes as long as all else.
+func environmentFor(s *Status, terms bool) *cond.Env {
+	spell := termsText
+	if !terms {
+		spell = func([]TermRun) string { return "" }
+	}
 	env := &cond.Env{
 		Leader: s.Leader, Term: int(s.Term), Commit: int(s.Commit), Quorum: s.Quorum,
 		Held: s.Clock.Held, Rate: s.Clock.Rate, LabNS: int(s.Clock.LabNS), Partition: s.Partition,
@@ -135,7 +146,7 @@ func environment(s *Status) *cond.Env {
 		env.Nodes = append(env.Nodes, cond.Node{
 			ID: n.ID, State: n.State, Role: n.Role, Term: int(n.Term), Vote: n.Vote, Leader: n.Leader,
 			LastIndex: int(n.LastIndex), LastTerm: int(n.LastTerm), Commit: int(n.Commit), Applied: int(n.Applied),
-			Pending: n.Pending, Starts: n.Starts, Terms: termsText(n.Log),
+			Pending: n.Pending, Starts: n.Starts, Terms: spell(n.Log),
 			Member: s.Config.Has(n.ID), ConfigIndex: int(n.ConfigIndex), FirstIndex: int(n.FirstIndex), SnapshotIndex: int(n.SnapshotIndex),
 			TransferTo: n.TransferTo, Flow: flow[n.ID],
 			Durable: int(n.Durable), Disk: diskMode(n), Exit: n.Exit, Forgot: n.Forgot, ClockRate: n.ClockRate, SkewNS: int(n.SkewNS),

@@ -96,6 +96,9 @@ func (w *World) Start(id raft.NodeID, c NodeConfig) (notes []string, err error) 
 	case s.running():
 		return nil, fmt.Errorf("sim: %v runs already", id)
 	}
+	if s.disk.fault.Fault == wire.DiskFull {
+		return nil, fmt.Errorf("the disk is full: open the log of %v: no space left on device; free some space, then restart %v: nothing acknowledged is lost", s.id, s.id)
+	}
 	if err := s.disk.damage(); err != nil {
 		return nil, fmt.Errorf("open the log of %v: %w", id, err)
 	}
