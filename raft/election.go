@@ -110,6 +110,9 @@ func (n *Node) appendOwn(kind EntryKind, data []byte) {
 // committed" (thesis §4.2.2): the voters of C_new may not have it yet, and then
 // lose against the longer logs of C_old. Its own vote counts only where it is a voter.
 func (n *Node) mayStand() bool {
+	if n.votes && n.config == n.log.config().config {
+		return true
+	}
 	for k := len(n.log.configs) - 1; ; k-- {
 		at := &n.log.configs[k]
 		if at.config.Voter(n.cfg.ID) {

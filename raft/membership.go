@@ -57,6 +57,7 @@ func (n *Node) adoptConfig() {
 	n.out.configured = at.index
 	n.config = at.config
 	n.members = n.config.Members()
+	n.votes = n.config.Voter(n.cfg.ID)
 	n.ballots = make([]ballot, len(n.members))
 	n.counts = make([]Index, 0, len(n.members))
 	n.rounds = make([]uint64, 0, len(n.members))

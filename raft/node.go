@@ -35,6 +35,7 @@ type Node struct {
 	// ascending.
 	config  *Configuration
 	members []NodeID
+	votes   bool // this node is a voter of config
 
 	// Persistent state (Figure 2): hard is to be on stable storage before this
 	// node answers; stored is the part of it the disk was told of.

@@ -136,6 +136,16 @@ func (n *Node) answered(p *peer, round uint64) {
 
 // confirmRounds serves the reads whose round a majority has answered.
 func (n *Node) confirmRounds() {
+	// Of a large cluster most answers come before a majority's: a count tells.
+	have := 1 // this node
+	for k := range n.peers {
+		if n.peers[k].round > n.reads.confirmed {
+			have++
+		}
+	}
+	if have < majority(len(n.config.Voters)) {
+		return
+	}
 	confirmed := quorumReached(n.config, n.rounds, n.answeredRound)
 	if confirmed <= n.reads.confirmed {
 		return
