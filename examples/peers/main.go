@@ -109,6 +109,7 @@ type figure struct {
 // turn is one measurement.
 type turn struct {
 	virtual, real time.Duration
+	cpu           time.Duration // 0 where it is not known
 	counts
 }
 
@@ -118,6 +119,22 @@ func (t turn) messagesPerVirt() float64 { return float64(t.Messages) / t.virtual
 func (t turn) eventsPerSec() float64 {
 	return float64(t.events()) / t.real.Seconds()
 }
+
+// cpuRatio is the median of virtual/CPU, 0 where CPU time is not known.
+func (f *figure) cpuRatio() float64 {
+	var ratios []float64
+	for _, t := range f.turns {
+		if t.cpu > 0 {
+			ratios = append(ratios, t.virtual.Seconds()/t.cpu.Seconds())
+		}
+	}
+	if len(ratios) == 0 {
+		return 0
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
+}
+
 func (f *figure) median() turn          { return f.turns[len(f.turns)/2] }
 func (f *figure) spread() (lo, hi turn) { return f.turns[0], f.turns[len(f.turns)-1] }
 func (f *figure) same(g *figure) bool   { return f.subject == g.subject && f.rate == g.rate }
@@ -166,6 +183,7 @@ func (f *figure) measure(ctx context.Context, length time.Duration, seed uint64)
 	before, from := l.counts(), l.now()
 	runtime.GC()
 	begin := time.Now()
+	used, known := ownCPU()
 	var real time.Duration
 	for real < length {
 		if err := context.Cause(ctx); err != nil {
@@ -180,7 +198,11 @@ func (f *figure) measure(ctx context.Context, length time.Duration, seed uint64)
 	if did.Elections > 0 {
 		return turn{}, fmt.Errorf("%d more leaders were elected in a network without faults", did.Elections)
 	}
-	return turn{l.now() - from, real, did}, nil
+	var cpu time.Duration
+	if now, _ := ownCPU(); known {
+		cpu = now - used
+	}
+	return turn{l.now() - from, real, cpu, did}, nil
 }
 
 // growth is how many times the real time of a virtual second f's cluster takes
@@ -194,7 +216,7 @@ func (p *plan) table(w io.Writer, figures []*figure) error {
 	for _, s := range subjects {
 		fmt.Fprintf(w, "%v\n\n", s)
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(tw, "nodes\tproposals/s\tvirtual/real\tlowest\thighest\tgrowth\tmessages/s\tevents/s\tmessages/virtual s\t")
+		fmt.Fprintln(tw, "nodes\tproposals/s\tvirtual/real\tlowest\thighest\tvirtual/CPU\tgrowth\tmessages/s\tevents/s\tmessages/virtual s\t")
 		for _, loaded := range []bool{false, true} {
 			for _, f := range figures {
 				if f.subject != s || f.rate > 0 != loaded {
@@ -202,8 +224,8 @@ func (p *plan) table(w io.Writer, figures []*figure) error {
 				}
 				m := f.median()
 				lo, hi := f.spread()
-				fmt.Fprintf(tw, "%d\t%v\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t\n", f.nodes, f.rate, m.ratio(), lo.ratio(), hi.ratio(),
-					growth(figures, f), m.messagesPerSec(), m.eventsPerSec(), m.messagesPerVirt())
+				fmt.Fprintf(tw, "%d\t%v\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t\n", f.nodes, f.rate, m.ratio(), lo.ratio(), hi.ratio(),
+					f.cpuRatio(), growth(figures, f), m.messagesPerSec(), m.eventsPerSec(), m.messagesPerVirt())
 			}
 		}
 		if err := tw.Flush(); err != nil {
@@ -240,7 +262,8 @@ type figureJSON struct {
 	Ratio         float64 `json:"virtual_per_real"`
 	Lowest        float64 `json:"lowest"`
 	Highest       float64 `json:"highest"`
-	Growth        float64 `json:"growth"` // of the real time of a virtual second over the first size's
+	CPURatio      float64 `json:"virtual_per_cpu"` // 0 where CPU time is not known
+	Growth        float64 `json:"growth"`          // of the real time of a virtual second over the first size's
 	Messages      float64 `json:"messages_per_s"`
 	Events        float64 `json:"events_per_s"`
 	MessagesVirt  float64 `json:"messages_per_virtual_s"`
@@ -258,7 +281,7 @@ func (p *plan) report(figures []*figure) reportJSON {
 		out.Figures = append(out.Figures, figureJSON{
 			Subject: f.subject.name, TickMS: ms(f.subject.tick), HeartbeatMS: ms(f.subject.heartbeat),
 			ElectionMinMS: ms(f.subject.elections[0]), ElectionMaxMS: ms(f.subject.elections[1]),
-			Nodes: f.nodes, Rate: f.rate, Ratio: m.ratio(), Lowest: lo.ratio(), Highest: hi.ratio(), Growth: growth(figures, f),
+			Nodes: f.nodes, Rate: f.rate, Ratio: m.ratio(), Lowest: lo.ratio(), Highest: hi.ratio(), CPURatio: f.cpuRatio(), Growth: growth(figures, f),
 			Messages: m.messagesPerSec(), Events: m.eventsPerSec(), MessagesVirt: m.messagesPerVirt(),
 		})
 	}
