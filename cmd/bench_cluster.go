@@ -28,7 +28,7 @@ const (
 	simPatience  = 10 * time.Second // of a client
 	simSnapshots = 256 << 10        // bytes of a log at which a snapshot is taken
 	simElection  = time.Minute      // within it somebody leads
-	simJudged    = 256              // operations after which what can be judged is
+	simJudged    = 1024             // operations after which what can be judged is
 )
 
 // simWork is what a cluster is put to.

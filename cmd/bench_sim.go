@@ -198,11 +198,12 @@ func (f *simFigure) measure(ctx context.Context, length time.Duration, rate floa
 		}
 		real = time.Since(begin)
 	}
+	c.judge(true) // what is judged belongs to what it took
+	real = time.Since(begin)
 	if now, _ := ownCPU(); known {
 		cpu = now - used
 	}
 	f.turns = append(f.turns, simTurn{time.Duration(c.Now() - from), real, cpu, c.counts.minus(before)})
-	c.judge(true)
 	return c.err
 }
 
