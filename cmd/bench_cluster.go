@@ -319,7 +319,8 @@ func (s *simWatch) Ended(id raft.NodeID, _ int, why string) {
 	s.c.err = cmp.Or(s.c.err, fmt.Errorf("%v ends by itself: %s", id, why))
 }
 
-func (*simWatch) Did(raft.NodeID, int, []raft.Event)                {}
-func (*simWatch) Applied(raft.NodeID, int, *raft.Entry, *kv.Result) {}
-func (*simWatch) Landed(*sim.Frame)                                 {}
-func (*simWatch) Refused(id, from raft.NodeID)                      {}
+func (*simWatch) Did(raft.NodeID, int, []raft.Event)                   {}
+func (*simWatch) Applied(raft.NodeID, int, *raft.Entry, *kv.Result)    {}
+func (*simWatch) Sent(raft.NodeID, raft.NodeID, uint64, *raft.Message) {}
+func (*simWatch) Landed(*sim.Frame)                                    {}
+func (*simWatch) Refused(id, from raft.NodeID)                         {}

@@ -161,9 +161,15 @@ func (s *simWatch) Deeds(id raft.NodeID, deeds []did.Deed) {
 }
 
 func (*simWatch) Applied(raft.NodeID, int, *raft.Entry, *kv.Result) {}
-func (s *simWatch) Landed(f *sim.Frame) {
-	saw := proxy.Frame(*f)
-	if s.lab.checks.saw(&saw) {
+func (*simWatch) Landed(*sim.Frame)                                 {}
+
+// Sent shows the checks the messages that say who leads or who votes for whom.
+func (s *simWatch) Sent(from, to raft.NodeID, frame uint64, m *raft.Message) {
+	f := proxy.Frame{ID: frame, From: from, To: to, Kind: wire.KindOf(m.Body), Term: m.Term, Left: s.world.Now()}
+	if f.Kind == wire.KindVoteReply {
+		f.Summary = wire.Summarize(m.Body)
+	}
+	if s.lab.checks.saw(&f) {
 		s.urgent = true
 	}
 }

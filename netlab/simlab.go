@@ -125,6 +125,15 @@ func (s *SimLab) Events(after uint64) (events []Event, gone uint64) {
 	return s.l.events.after(after, eventsKept)
 }
 
+// Check is how Raft's promises stand.
+func (s *SimLab) Check() (r *CheckReport) {
+	_ = s.do(context.Background(), func() error { // only a closed lab has none
+		r = s.l.checkReport()
+		return nil
+	})
+	return r
+}
+
 // Log reads a node's log.
 func (s *SimLab) Log(ctx context.Context, node string) (log *Log, err error) {
 	err = s.do(ctx, func() error {

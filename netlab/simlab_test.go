@@ -265,7 +265,16 @@ func TestSimLabTakesAllOperations(t *testing.T) {
 	s.do(Op{Verb: "resume", Nodes: []string{"2"}})
 	s.do(Op{Verb: "restart", Nodes: []string{"dead"}})
 	s.waits("leader != 0")
-	if v := s.Status().Violations; len(v) > 0 {
-		t.Errorf("it broke a promise: %s", v[0].Message)
+	seen := s.Check()
+	if !seen.OK {
+		t.Errorf("it broke a promise: %s", seen.Violations[0].Message)
+	}
+	for _, p := range seen.Properties {
+		if p.Checked == 0 {
+			t.Errorf("nobody looked at %s", p.Name)
+		}
+	}
+	if l := seen.Linearizability; l == nil {
+		t.Error("nobody judged what clients were told")
 	}
 }

@@ -138,6 +138,9 @@ func (w *World) send(l *lane, m *raft.Message) {
 	l.number++
 	l.sent++
 	w.frames++
+	if w.watch != nil {
+		w.watch.Sent(l.from, l.to, w.frames, m)
+	}
 	if l.link.Plain() {
 		due, why := l.link.Pass(w.now)
 		ref := w.place()

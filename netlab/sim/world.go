@@ -44,6 +44,8 @@ type Watcher interface {
 	Deeds(id raft.NodeID, deeds []deed.Deed)
 	// Applied tells that a server's state machine has taken an entry, and what came of it.
 	Applied(id raft.NodeID, life int, e *raft.Entry, r *kv.Result)
+	// Sent tells that a message leaves a server, as a frame with this id.
+	Sent(from, to raft.NodeID, frame uint64, m *raft.Message)
 	// Landed tells that a frame has arrived or was dropped. Without Options.Record
 	// it is not called.
 	Landed(f *Frame)

@@ -51,6 +51,8 @@ func (t *trace) Applied(id raft.NodeID, life int, e *raft.Entry, r *kv.Result) {
 	t.say("%v/%d applies %d of %d: %v %q", id, life, e.Index, e.Term, r.Code, r.Value)
 }
 
+func (t *trace) Sent(raft.NodeID, raft.NodeID, uint64, *raft.Message) {}
+
 func (t *trace) Landed(f *Frame) {
 	t.say("frame %d %v>%v %v left %d: %s", f.ID, f.From, f.To, f.Kind, f.Left, f.Reason)
 }
