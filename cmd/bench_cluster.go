@@ -309,6 +309,17 @@ func (s *simWatch) Deeds(id raft.NodeID, deeds []deed.Deed) {
 		}
 		c.checker.Deed(id, &deeds[i])
 	}
+	c.look()
+}
+
+// Sent has the messages checked that say who leads and who votes for whom.
+func (s *simWatch) Sent(_, _ raft.NodeID, frame uint64, m *raft.Message) {
+	s.c.checker.Message(s.c.Now(), frame, m)
+	s.c.look()
+}
+
+// look ends the measurement when the checks have found something.
+func (c *simCluster) look() {
 	if v := c.checker.Violations(); len(v) > 0 {
 		c.err = cmp.Or(c.err, error(netlab.Errorf(netlab.ExitCheck, "a promise of Raft is broken: %s", v[0].Message())))
 	}
@@ -319,8 +330,7 @@ func (s *simWatch) Ended(id raft.NodeID, _ int, why string) {
 	s.c.err = cmp.Or(s.c.err, fmt.Errorf("%v ends by itself: %s", id, why))
 }
 
-func (*simWatch) Did(raft.NodeID, int, []raft.Event)                   {}
-func (*simWatch) Applied(raft.NodeID, int, *raft.Entry, *kv.Result)    {}
-func (*simWatch) Sent(raft.NodeID, raft.NodeID, uint64, *raft.Message) {}
-func (*simWatch) Landed(*sim.Frame)                                    {}
-func (*simWatch) Refused(id, from raft.NodeID)                         {}
+func (*simWatch) Did(raft.NodeID, int, []raft.Event)                {}
+func (*simWatch) Applied(raft.NodeID, int, *raft.Entry, *kv.Result) {}
+func (*simWatch) Landed(*sim.Frame)                                 {}
+func (*simWatch) Refused(id, from raft.NodeID)                      {}
