@@ -279,7 +279,9 @@ func (l *lab) build(fresh bool) error {
 	l.acting.tasks, l.rolling.tasks, l.steps.mu.tasks = l, l, l
 	l.clock = clock.NewOn(l.now, clock.Setting{Rate: l.config.Speed})
 	l.random = mrand.New(mrand.NewPCG(mix(l.config.Seed, seedWords, 0), mix(l.config.Seed, seedWords, 1)))
-	l.events = newEventStore(eventsKept)
+	if l.events == nil {
+		l.events = newEventStore(eventsKept)
+	}
 	l.gone = make(map[int]uint64)
 	l.checks = newChecks()
 	l.checks.preloaded(&l.config)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/raftlab/raftlab/netlab/proxy"
@@ -31,17 +33,25 @@ type simulation struct {
 	world  *sim.World
 	nodes  map[raft.NodeID]*simNode // the lives that go on
 
+	doubleApply uint64 // see EnvDoubleApply
+
 	tellAt  int64 // real time by which the lab is to be told what is new; ever when nothing is
 	urgent  bool  // at once
 	touched []raft.NodeID
 	failed  []*simNode // that have ended by themselves, and nobody was told yet
 }
 
+// EnvDoubleApply plants a mistake in the nodes of simulated labs: their state
+// machines take every so many commands twice. It is for tests of the checks, which
+// have to find a bug that is no rule of Raft broken.
+const EnvDoubleApply = "RAFTLAB_TEST_DOUBLE_APPLY"
+
 // newSimulation returns the engine of l, and its tasks. frames is how many
 // records of frames are kept: none make it faster, and nothing can be done to
 // single frames then.
 func newSimulation(l *lab, driven bool, frames int) *simulation {
 	s := &simulation{lab: l, nodes: make(map[raft.NodeID]*simNode), tellAt: ever}
+	s.doubleApply, _ = strconv.ParseUint(os.Getenv(EnvDoubleApply), 10, 64) // what is no number plants nothing
 	s.tasks = newCoroutines(s, driven)
 	s.world = sim.New(sim.Options{Seed: mix(l.config.Seed, seedWorld), Record: frames, Watch: (*simWatch)(s)})
 	return s

@@ -70,7 +70,7 @@ func (n *simNode) begin() {
 }
 
 func (n *simNode) start(conf *wire.Configure, disk wire.Disk, drift clock.Drift) (notes []string, err error) {
-	config := sim.NodeConfig{SnapshotBytes: conf.SnapshotBytes}
+	config := sim.NodeConfig{SnapshotBytes: conf.SnapshotBytes, DoubleApply: n.sim.doubleApply}
 	if config.Raft, err = node.CoreConfig(n.id, conf); err != nil {
 		return nil, err
 	}

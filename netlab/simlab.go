@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/raftlab/raftlab/netlab/cond"
 	"github.com/raftlab/raftlab/raft"
 )
 
@@ -24,6 +25,8 @@ type SimOptions struct {
 	// Frames is how many records of frames are kept for Frames and for what is done
 	// to single frames; 0 keeps none, and nothing can.
 	Frames int
+	// Events is how many events are kept; 0 is as many as any lab keeps.
+	Events int
 }
 
 // NewSimLab makes a lab and starts its nodes. It ends with Close.
@@ -36,6 +39,9 @@ func NewSimLab(c Config, o SimOptions) (*SimLab, error) {
 		return nil, Errorf(ExitUsage, "a lab inside another program serves no control API").WithHint("raftlab up --sim --listen %s", c.Listen)
 	}
 	l := &lab{name: EngineSim, config: c.withSeed().settled(), run: 1, log: slog.New(slog.DiscardHandler)}
+	if o.Events > 0 {
+		l.events = newEventStore(o.Events)
+	}
 	l.ctx, l.stop = context.WithCancelCause(context.Background())
 	s := newSimulation(l, true, o.Frames)
 	s.inline = true
@@ -115,6 +121,28 @@ func (s *SimLab) Status() (st *Status) {
 		return nil
 	})
 	return st
+}
+
+// Judge tells whether a condition holds now, and if not what is seen instead. It
+// may not read keys.
+func (s *SimLab) Judge(ctx context.Context, c *cond.Cond) (res *WaitResult, err error) {
+	err = s.do(ctx, func() error {
+		res, err = s.l.judge(c)
+		return err
+	})
+	return res, err
+}
+
+// Violations are the promises that were broken so far, in the order that was
+// found. With final the history of clients is judged to its end first, which no
+// operation may be under way for any more.
+func (s *SimLab) Violations(final bool) []Violation {
+	if final {
+		s.l.history.judge(true)
+	}
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	return s.l.violated()
 }
 
 // Events returns the events after an ID, and how many of those are not kept any

@@ -21,12 +21,15 @@ const (
 // wait waits for a condition as w asks. That it does not hold is an answer; an
 // error is a condition that cannot be judged.
 func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
+	if w.Within < 0 || w.For < 0 || w.Timeout < 0 || w.Within > 0 && w.For > 0 {
+		return nil, Errorf(ExitUsage, "a condition comes true within a time, or holds for one: not both, and neither is negative")
+	}
+	if w.For > 0 && strings.TrimSpace(w.Cond) == "true" {
+		return l.pass(ctx, l.clock.Now()+raft.Time(w.For))
+	}
 	c, err := cond.Compile(w.Cond)
 	if err != nil {
 		return nil, Errorf(ExitUsage, "%v", err).WithHint("%s", cond.Help)
-	}
-	if w.Within < 0 || w.For < 0 || w.Timeout < 0 || w.Within > 0 && w.For > 0 {
-		return nil, Errorf(ExitUsage, "a condition comes true within a time, or holds for one: not both, and neither is negative")
 	}
 	until := l.now().Add(w.Timeout)
 	onLab := w.Within > 0 || w.For > 0
@@ -60,8 +63,7 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 			return result, nil
 		}
 		if onLab && env.Held {
-			return nil, Errorf(ExitConflict, "the lab clock is held: no lab time passes, so nothing comes true within a time or holds for one").
-				WithHint("raftlab release")
+			return nil, errNoTimePasses()
 		}
 		next := wake{on: channels{changed, clock}, after: condEvery}
 		if onLab {
@@ -84,6 +86,30 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 		case w.Timeout > 0 && !l.now().Before(until):
 			w = &Wait{Cond: w.Cond} // once more, as it is now
 			onLab = false
+		}
+	}
+}
+
+func errNoTimePasses() *Error {
+	return Errorf(ExitConflict, "the lab clock is held: no lab time passes, so nothing comes true within a time or holds for one").
+		WithHint("raftlab release")
+}
+
+// pass lets lab time pass, whatever the lab does meanwhile: that is not looked at.
+func (l *lab) pass(ctx context.Context, until raft.Time) (*WaitResult, error) {
+	for {
+		clock := l.clock.Changed()
+		switch now := l.clock.Now(); {
+		case now >= until:
+			return &WaitResult{Holds: true, LabNS: int64(now)}, nil
+		case l.clock.Held():
+			return nil, errNoTimePasses()
+		}
+		switch err := l.await(ctx, wake{on: channels{clock}, at: until}); {
+		case l.ctx.Err() != nil:
+			return nil, errStopping
+		case err != nil:
+			return nil, Errorf(ExitTimeout, "wait for time to pass: %v", err)
 		}
 	}
 }
