@@ -19,7 +19,7 @@ func verbs() []*verb {
 
 		putVerb(), getVerb(), delVerb(), casVerb(), incrVerb(), loadVerb(),
 
-		runVerb(), demoVerb(),
+		runVerb(), demoVerb(), exploreVerb(),
 
 		proxyVerb(), benchVerb(), doctorVerb(), versionVerb(), completionVerb(), helpVerb(),
 
