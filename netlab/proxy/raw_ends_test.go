@@ -120,6 +120,22 @@ func TestRawBothEndsBreak(t *testing.T) {
 	w.eventually("the connection is over", func() bool { return w.raw.Stats().Open == 0 })
 }
 
+// Who has seen a connection end finds it counted as one that has.
+func TestRawCountsWhatEnded(t *testing.T) {
+	w := newRaw(t)
+	for range 50 {
+		client, _ := w.pair()
+		if open := w.raw.Stats().Open; open != 1 {
+			t.Fatalf("%d connections are open", open)
+		}
+		w.raw.Reset()
+		client.isReset()
+		if open := w.raw.Stats().Open; open != 0 {
+			t.Fatalf("its client has seen it end, and %d connections are open", open)
+		}
+	}
+}
+
 // Without a way back no connection comes about, and a client that gives up before
 // leaves nothing.
 func TestRawNoConnectionOneWay(t *testing.T) {

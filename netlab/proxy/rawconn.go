@@ -47,11 +47,6 @@ func newRawConn(r *Raw, number uint64, client *net.TCPConn) *rawConn {
 func (c *rawConn) run() {
 	r := c.raw
 	defer r.conns.Done()
-	defer func() {
-		r.mu.Lock()
-		delete(r.open, c)
-		r.mu.Unlock()
-	}()
 	client := c.ends[ToTarget]
 	r.logger.Info("connection opened", "number", c.number, "client", client.RemoteAddr())
 	if err := c.flows[ToTarget].readFrom(client); err != nil {
@@ -161,6 +156,10 @@ func (c *rawConn) finish(why error, reset bool) {
 		c.why = why
 		close(c.over)
 		c.stop()
+		// Whoever sees an end close finds it counted as closed.
+		c.raw.mu.Lock()
+		delete(c.raw.open, c)
+		c.raw.mu.Unlock()
 		c.closeBoth(reset)
 	})
 }
