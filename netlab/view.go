@@ -31,7 +31,7 @@ func (s *Status) View() explain.View {
 		e := explain.Node{
 			ID: raft.NodeID(n.ID), Dead: n.State == StateDead, Paused: n.State == StatePaused,
 			Role: roleOf(n.Role), Term: raft.Term(n.Term), Leader: raft.NodeID(n.Leader),
-			Last: raft.Index(n.LastIndex), Commit: raft.Index(n.Commit),
+			Last: raft.Index(n.LastIndex), LastTerm: raft.Term(n.LastTerm), Commit: raft.Index(n.Commit),
 			TimerEnd: raft.Time(n.TimerEndNS), Since: raft.Time(n.StateNS),
 			TransferTo: raft.NodeID(n.TransferTo), SnapshotBytes: n.SnapshotSize, LostQuorum: n.SteppedDown == SteppedDownQuorum,
 		}

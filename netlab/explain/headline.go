@@ -37,6 +37,7 @@ type Node struct {
 	Term     raft.Term
 	Leader   raft.NodeID
 	Last     raft.Index
+	LastTerm raft.Term // of the log's last entry
 	Commit   raft.Index
 	TimerEnd raft.Time
 	Votes    []raft.Vote // a candidate's
@@ -316,8 +317,9 @@ func (v View) fallen() []clause {
 		return nil
 	}
 	for _, n := range v.Nodes {
-		// A later term had a leader: the fall of this one is old news.
-		if n.Term > last.Term && n.Leader != 0 && n.Leader != last.ID {
+		// A later term had a leader, as somebody knows or as an entry in a log shows,
+		// which only the leader of its term makes: the fall of this one is old news.
+		if n.LastTerm > last.Term || n.Term > last.Term && n.Leader != 0 && n.Leader != last.ID {
 			return nil
 		}
 	}

@@ -74,6 +74,22 @@ func TestHeadline(t *testing.T) {
 			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
 			v.Nodes[3].Role, v.Nodes[3].Term, v.Nodes[3].Votes = raft.Candidate, 8, votes(4, 2)
 		}), "S1, leader of term 7, died 310 ms ago. S4 stands in term 8: 2 of 5 votes, 3 are needed."},
+		{"a dead leader of old is no news, also when who led since is forgotten", lab(func(v *View) {
+			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
+			for i := range v.Nodes[1:] {
+				n := &v.Nodes[1+i]
+				n.Term, n.Leader = 9, 0 // all have heard of somebody who stands
+			}
+			v.Nodes[2].LastTerm = 8 // S3 led term 8
+			v.Nodes[4].Role, v.Nodes[4].Votes = raft.Candidate, votes(5)
+		}), "S5 stands in term 9: 1 of 5 votes, 3 are needed."},
+		{"nor is one whose successor died, too, and came back", lab(func(v *View) {
+			v.Nodes[0].Dead, v.Nodes[0].Since = true, 690*ms
+			for i := range v.Nodes[1:] {
+				n := &v.Nodes[1+i]
+				n.Term, n.LastTerm, n.Leader = 8, 8, 0
+			}
+		}), "No leader: S2's election timer runs out first, in 202 ms."},
 		{"a split vote gives the tally", lab(func(v *View) {
 			v.Nodes[0].Role, v.Nodes[0].Leader = raft.Follower, 0
 			v.Nodes[1].Role, v.Nodes[1].Term, v.Nodes[1].Votes = raft.Candidate, 8, votes(2, 3)
