@@ -198,7 +198,7 @@ func environmentFor(s *Status, terms bool) *cond.Env {
 		env.Breaks = append(env.Breaks, cond.Break{ID: int(b.ID), Cond: b.Cond, Holds: b.Holds, Hits: int(b.Hits)})
 	}
 	for _, v := range s.Violations {
-		env.Violations = append(env.Violations, cond.Violation{Property: v.Property, Term: int(v.Term), Index: int(v.Index)})
+		env.Violations = append(env.Violations, cond.Violation{Property: v.Property, Term: int(v.Term), Index: int(v.Index), Text: v.Name + ": " + v.Text})
 	}
 	return env
 }

@@ -162,6 +162,8 @@ type Violation struct {
 	Property string `expr:"property"`
 	Term     int    `expr:"term"`
 	Index    int    `expr:"index"`
+
+	Text string `expr:"-"` // what it was, for Seen
 }
 
 // Help shows what conditions are like.
@@ -329,7 +331,7 @@ func (c *Cond) Seen(env *Env) string {
 			}
 			out = append(out, fmt.Sprintf("%s %v", s, fieldOf(value, field)))
 		case name == "violations":
-			out = append(out, fmt.Sprintf("%d violations", len(env.Violations)))
+			out = append(out, env.violationsText())
 		case name == "faults":
 			out = append(out, env.faultsText())
 		case name == "broke":
@@ -345,6 +347,18 @@ func (c *Cond) Seen(env *Env) string {
 		}
 	}
 	return strings.Join(out, "; ")
+}
+
+// violationsText says what was broken first.
+func (env *Env) violationsText() string {
+	switch n := len(env.Violations); n {
+	case 0:
+		return "no violations"
+	case 1:
+		return "1 violation: " + env.Violations[0].Text
+	default:
+		return fmt.Sprintf("%d violations, the first: %s", n, env.Violations[0].Text)
+	}
 }
 
 func (env *Env) brokeText() string {

@@ -172,7 +172,7 @@ func TestSeenNamesWhatTheConditionSpeaksOf(t *testing.T) {
 		`leader == 1`:                                     "leader 3",
 		`S1.term == 2 && S2.commit == 3`:                  "S1.term 7; S2.commit 44",
 		`count(nodes, .role == "leader") == 2`:            "role S1 follower, S2 follower, S3 leader",
-		`len(violations) > 0`:                             "0 violations",
+		`len(violations) > 0`:                             "no violations",
 		`kv("x") == "2"`:                                  "",
 		`all(nodes, .last_index == 1 && .state == "up") `: "last_index S1 44, S2 44, S3 44; state S1 up, S2 up, S3 up",
 		`commit == 3 || commit == 4`:                      "commit 44",

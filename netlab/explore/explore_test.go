@@ -29,7 +29,7 @@ func (l traced) Close() {
 
 // TestSameSeedSameEvents: a seed says all about a run, byte for byte.
 func TestSameSeedSameEvents(t *testing.T) {
-	seeds := uint64(30)
+	seeds := uint64(100)
 	if testing.Short() {
 		seeds = 5
 	}
