@@ -188,9 +188,6 @@ func (m *Match) Empty() bool {
 	return len(m.Kinds) == 0 && m.Way == "" && m.Term == 0 && m.From == 0 && m.Next == 0 && m.Every == 0 && m.Prob == 0
 }
 
-// same tells whether two settled Match limit the same.
-func (m *Match) same(o *Match) bool { return m.flags() == o.flags() }
-
 // flags is m as a command line has it, each flag behind a blank.
 func (m *Match) flags() string {
 	var b strings.Builder

@@ -43,8 +43,6 @@ func (x *loose) free(now raft.Time) {
 	x.frame.Due = max(x.due, now)
 }
 
-func (a *apart) empty() bool { return len(a.all) == 0 }
-
 // add takes a frame in. It goes when it is due, unless it is held for good.
 func (a *apart) add(x *loose, goes bool) {
 	if a.all == nil {

@@ -41,8 +41,6 @@ const (
 	Applied
 	// Ended: the server stops, and has told all it did.
 	Ended
-
-	kinds
 )
 
 // Deed is one of them.
