@@ -271,7 +271,9 @@ func (l *lab) stopAt(hit *BreakHit) {
 	}
 	l.tellClock(setting)
 	l.event(Event{Kind: EventBreak, Text: text + ". The lab clock is held"})
+	rests := l.comesToRest()
 	l.spawn(func() {
+		defer rests()
 		ctx, cancel := l.within(l.ctx, holdPatience)
 		defer cancel()
 		if late := l.stand(ctx); late != 0 && l.ctx.Err() == nil {

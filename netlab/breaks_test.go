@@ -3,6 +3,7 @@ package netlab
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/raftlab/raftlab/netlab/cond"
@@ -218,6 +219,48 @@ func TestBreaksAreTakenAway(t *testing.T) {
 	if hit := l.heldBy(t); hit != nil {
 		t.Errorf("held by one that is gone: %+v", hit)
 	}
+}
+
+// Who waits for a breakpoint, or holds a lab that one has just held, is answered
+// when the nodes stand: what is read then stays.
+func TestBreaksAreSeenAtRest(t *testing.T) {
+	l := fakeLab(t, 3)
+	l.lead(1, 2)
+	for id := 1; id <= 3; id++ {
+		l.obeys(t, id, func(wire.Order) wire.Outcome { return wire.Outcome{Waiting: new(wire.Waiting)} })
+	}
+	l.must(t, Op{Verb: "break", Cond: "term >= 9"})
+	l.clock.Adjust(1, false)
+	l.say(2, wire.State{Role: raft.Leader, Term: 9, Leader: 2})
+	l.mu.Lock()
+	rest := l.rest
+	l.mu.Unlock()
+	if hit := l.heldBy(t); hit == nil || rest == nil {
+		t.Fatalf("held by %+v", hit)
+	}
+	var asking sync.WaitGroup
+	asks := func(what string, ask func() error) {
+		asking.Go(func() {
+			if err := ask(); err != nil || !isClosed(rest) {
+				t.Errorf("%s: %s; the nodes stand: %v", what, told(err), isClosed(rest))
+			}
+		})
+	}
+	asks("wait", func() error {
+		r, err := l.wait(t.Context(), &Wait{Cond: `broke == "term >= 9" and held`})
+		if err == nil && !r.Holds {
+			t.Errorf("it is %s", r.Seen)
+		}
+		return err
+	})
+	asks("hold", func() error {
+		_, err := l.do(t.Context(), &Op{Verb: "hold"})
+		return err
+	})
+	for id := 1; id <= 3; id++ {
+		l.say(id, wire.State{Term: 9, Held: true})
+	}
+	asking.Wait()
 }
 
 func TestBreaksThatMakeNoSense(t *testing.T) {

@@ -70,6 +70,7 @@ type lab struct {
 	rev         uint64 // counts changes
 	labRev      uint64 // rev at the last change that is of the lab as a whole
 	watch       chan struct{}
+	rest        chan struct{} // closed when what the clock was held for last stands; nil when it never was
 }
 
 // ServeOptions are how the lab process is started.

@@ -19,16 +19,49 @@ func (l *lab) hold(ctx context.Context, op *Op) (*OpResult, error) {
 	l.mu.Lock()
 	if l.clock.Held() {
 		l.mu.Unlock()
+		if err := l.atRest(ctx); err != nil {
+			return nil, err
+		}
 		return &OpResult{Text: "the lab clock is held already"}, nil
 	}
 	res := l.setClock(op, l.clock.Setting().Rate, true, "the lab clock is held: timers stand, frames wait, nothing is lost")
+	rests := l.comesToRest()
 	l.mu.Unlock()
+	defer rests()
 	ctx, cancel := l.within(ctx, holdPatience)
 	defer cancel()
 	if late := l.stand(ctx); late != 0 {
 		res.note(fmt.Sprintf("S%d has not said yet that it stands", late))
 	}
 	return res, nil
+}
+
+// comesToRest takes note that the clock was held, and that nodes have not said
+// yet that they stand. rests is called when they have, or are not waited for any
+// longer. With lab.mu held.
+func (l *lab) comesToRest() (rests func()) {
+	rest := make(chan struct{})
+	l.rest = rest
+	return func() { close(rest) }
+}
+
+// atRest waits until a lab whose clock somebody has just held stands. What is
+// asked about it then is the same for whoever asks later. One that runs is not
+// waited for.
+func (l *lab) atRest(ctx context.Context) error {
+	l.mu.Lock()
+	rest := l.rest
+	l.mu.Unlock()
+	if rest == nil || isClosed(rest) {
+		return nil
+	}
+	switch err := l.await(ctx, wake{on: channels{rest}}); {
+	case l.ctx.Err() != nil:
+		return errStopping
+	case err != nil:
+		return Errorf(ExitTimeout, "wait for the nodes to stand: %v", err)
+	}
+	return nil
 }
 
 // stand waits until all nodes stand and their words are in the network, and

@@ -36,6 +36,10 @@ func (l *lab) wait(ctx context.Context, w *Wait) (*WaitResult, error) {
 	deadline := l.clock.Now() + raft.Time(w.Within+w.For)
 
 	for {
+		// Of a lab that was just held only what stays is judged.
+		if err := l.atRest(ctx); err != nil {
+			return nil, err
+		}
 		changed, clock := l.changes()
 		env, unread := l.env(ctx, c)
 		holds, err := c.Eval(env)
