@@ -32,7 +32,7 @@ func (l *lab) kill(_ context.Context, op *Op) (*OpResult, error) {
 		if ok {
 			did.add(m.id, "killed", pid)
 			before = append(before, nodePast{m: m, back: "restart"})
-			res.Event = l.processEvent(m, op, "killed with SIGKILL"+pidText(pid))
+			res.Event = l.processEvent(m, op, "killed"+signalText("SIGKILL", pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
 		}
@@ -97,15 +97,15 @@ func (l *lab) withWhat(m *member) string {
 
 // pause stops nodes where they are (SIGSTOP).
 func (l *lab) pause(_ context.Context, op *Op) (*OpResult, error) {
-	return l.signal(op, StateUp, StatePaused, "paused (SIGSTOP)", life.pause)
+	return l.signal(op, StateUp, StatePaused, "paused", "SIGSTOP", life.pause)
 }
 
 // resume lets paused nodes go on (SIGCONT).
 func (l *lab) resume(_ context.Context, op *Op) (*OpResult, error) {
-	return l.signal(op, StatePaused, StateUp, "resumed (SIGCONT)", life.resume)
+	return l.signal(op, StatePaused, StateUp, "resumed", "SIGCONT", life.resume)
 }
 
-func (l *lab) signal(op *Op, from, to, text string, send func(life) error) (*OpResult, error) {
+func (l *lab) signal(op *Op, from, to, done, signal string, send func(life) error) (*OpResult, error) {
 	fits := func(s *NodeStatus) bool { return s.State == from }
 	nothing := "no %s runs that could be paused"
 	if from == StatePaused {
@@ -150,6 +150,10 @@ func (l *lab) signal(op *Op, from, to, text string, send func(life) error) (*OpR
 			l.touch(m)
 		}
 		l.mu.Unlock()
+		text := done
+		if c.pid != 0 {
+			text += " (" + signal + ")"
+		}
 		did.add(m.id, text, 0)
 		before = append(before, nodePast{m: m, back: back})
 		res.Event = l.processEvent(m, op, text+c.who())

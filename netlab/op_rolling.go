@@ -223,7 +223,7 @@ func (r *rollout) again(ctx context.Context, m *member) error {
 	}
 	text := "restarted " + l.withWhat(m)
 	if ran {
-		text = fmt.Sprintf("stopped with SIGTERM%s and %s", pidText(pid), text)
+		text = fmt.Sprintf("stopped%s and %s", signalText("SIGTERM", pid), text)
 	}
 	l.processEvent(m, r.op, text)
 	if err := l.startMember(m); err != nil {

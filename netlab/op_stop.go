@@ -33,7 +33,7 @@ func (l *lab) stopNodes(ctx context.Context, op *Op) (*OpResult, error) {
 		if ok {
 			did.add(m.id, "stopped", pid)
 			before = append(before, nodePast{m: m, back: "restart"})
-			res.Event = l.processEvent(m, op, "stopped with SIGTERM"+pidText(pid))
+			res.Event = l.processEvent(m, op, "stopped"+signalText("SIGTERM", pid))
 		} else {
 			did.add(m.id, "had just died already", 0)
 		}

@@ -64,6 +64,15 @@ func pidText(pid int) string {
 	return fmt.Sprintf(" (pid %d)", pid)
 }
 
+// signalText is " with SIGKILL (pid 4121)", and nothing of a node that is no
+// process, which no signal reaches.
+func signalText(signal string, pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	return " with " + signal + pidText(pid)
+}
+
 // crash is how the Go runtime begins to say why it ends a program.
 var crash = regexp.MustCompile(`^(panic: |fatal error: |SIG[A-Z]+: )`)
 

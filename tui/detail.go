@@ -60,9 +60,17 @@ func (p *picture) nodeFacts(n *netlab.NodeStatus) []segment {
 		}
 		add(strong, "%s; below is the last it said", s)
 	case netlab.StatePaused:
-		add(strong, "paused (SIGSTOP) since %s, pid %d: its timer fires when it is resumed", clockText(n.StateNS), n.Pid)
+		how, pid := "", ""
+		if n.Pid != 0 { // of a simulated node there is none
+			how, pid = " (SIGSTOP)", fmt.Sprintf(", pid %d", n.Pid)
+		}
+		add(strong, "paused%s since %s%s: its timer fires when it is resumed", how, clockText(n.StateNS), pid)
 	default:
-		add(plain, "pid %d, up %s, started %s", n.Pid, shortTime(time.Duration(max(0, p.time-n.StateNS))), plural(n.Starts, "time", "times"))
+		pid := ""
+		if n.Pid != 0 {
+			pid = fmt.Sprintf("pid %d, ", n.Pid)
+		}
+		add(plain, "%sup %s, started %s", pid, shortTime(time.Duration(max(0, p.time-n.StateNS))), plural(n.Starts, "time", "times"))
 	}
 	switch first := firstOf(n); {
 	case n.LastIndex == 0:

@@ -36,7 +36,7 @@ func (p *picture) columns(w int) nodeColumns {
 	if w >= 128 {
 		c.app = digits
 	}
-	if w >= 134 {
+	if w >= 134 && p.lab.status.Engine != netlab.EngineSim {
 		c.pid = 8
 	}
 	c.log = 2 + c.id + c.role + c.term + c.vote + c.votes + c.bar + c.ms + c.pid + c.last + c.cmt + c.app + 1
