@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/check"
 	"github.com/raftlab/raftlab/netlab/explain"
 	"github.com/urfave/cli/v2"
 )
@@ -111,8 +112,12 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	if s.Leader == 0 {
 		leader = st.alarm("NO LEADER")
 	}
+	name := st.bold("lab " + s.Lab)
+	if s.Engine == netlab.EngineSim {
+		name += " (simulated)"
+	}
 	fmt.Fprintf(&b, "%s  %s  term %d  %s  commit %d  quorum %s  %s%s\n",
-		st.bold("lab "+s.Lab), plural(len(s.Nodes), "node"), s.Term, leader, s.Commit, quorumText(s), labTime(s.Clock.LabNS), clockState(s.Clock))
+		name, plural(len(s.Nodes), "node"), s.Term, leader, s.Commit, quorumText(s), labTime(s.Clock.LabNS), clockState(s.Clock))
 	for _, line := range unsafeLines(s, st) {
 		b.WriteString(line + "\n")
 	}
@@ -131,13 +136,22 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 		b.WriteString(line + "\n")
 	}
 	b.WriteString("\n")
-	t := &table{head: []string{"id", "state", "role", ">term", "vote", ">last", ">commit", ">applied", ">snap", ">pid", "log"}}
+	t := &table{head: []string{"id", "state", "role", ">term", "vote", ">last", ">commit", ">applied", ">snap"}}
+	processes := s.Engine != netlab.EngineSim
+	if processes {
+		t.head = append(t.head, ">pid")
+	}
+	t.head = append(t.head, "log")
 	for _, n := range s.Nodes {
-		pid := "-"
-		if n.Pid != 0 {
-			pid = strconv.Itoa(n.Pid)
+		row := []string{nodeName(n.ID), stateCell(n, st), roleCell(n, s, st), u(n.Term), nodeName(n.Vote), u(n.LastIndex), u(n.Commit), u(n.Applied), snapshotCell(n)}
+		if processes {
+			pid := "-"
+			if n.Pid != 0 {
+				pid = strconv.Itoa(n.Pid)
+			}
+			row = append(row, pid)
 		}
-		t.add(nodeName(n.ID), stateCell(n, st), roleCell(n, s, st), u(n.Term), nodeName(n.Vote), u(n.LastIndex), u(n.Commit), u(n.Applied), snapshotCell(n), pid, logCell(n))
+		t.add(append(row, logCell(n))...)
 	}
 	if err := t.write(&b, st); err != nil {
 		return err
@@ -149,6 +163,9 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	}
 	if lines := nodeFaultLines(s); len(lines) > 0 {
 		b.WriteString("\n" + strings.Join(lines, "\n") + "\n")
+	}
+	if l := s.Linearizability; l != nil {
+		b.WriteString("\n" + standingText(l, st) + "\n")
 	}
 	if len(s.Partition) > 0 {
 		sides := make([]string, len(s.Partition))
@@ -180,6 +197,19 @@ func statusTable(w io.Writer, s *netlab.Status, st style, links bool) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// standingText says how what clients were told stands.
+func standingText(l *netlab.Standing, st style) string {
+	verdict := l.Verdict
+	if verdict == check.VerdictViolated {
+		verdict = st.alarm("not linearizable")
+	}
+	s := fmt.Sprintf("clients: %s, %s judged, the last one at %s", verdict, plural(int(l.Judged), "operation"), labTime(l.LastJudgedNS))
+	if l.NotJudged > 0 {
+		s += fmt.Sprintf("; %d not judged", l.NotJudged)
+	}
+	return s
 }
 
 func u(n uint64) string { return strconv.FormatUint(n, 10) }

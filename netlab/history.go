@@ -318,6 +318,7 @@ func (r *recorder) judge(final bool) {
 		windows := r.history.Take(final)
 		r.mu.Unlock()
 		if len(windows) == 0 {
+			r.stand()
 			return
 		}
 		for _, w := range windows {
@@ -328,6 +329,23 @@ func (r *recorder) judge(final bool) {
 			r.tell(findings)
 		}
 	}
+}
+
+// stand puts into the status how the history stands. Not while the clock is
+// held: a held lab is the same however often it is looked at.
+func (r *recorder) stand() {
+	var now Standing
+	r.mu.Lock()
+	now.Verdict, now.Judged, now.NotJudged, now.LastJudgedNS = r.history.Standing()
+	r.mu.Unlock()
+	l := r.lab
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Verdict == check.VerdictNothing || l.clock.Setting().Held || l.stood != nil && *l.stood == now {
+		return
+	}
+	l.stood = &now
+	l.touchLab()
 }
 
 func (r *recorder) tell(findings []check.Finding) {

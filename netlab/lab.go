@@ -58,6 +58,7 @@ type lab struct {
 
 	mu          sync.Mutex
 	members     []*member      // ascending by ID; replaced, never changed
+	stood       *Standing      // how the history stands; nil before any of it was judged
 	bootstrap   []int          // voters of the first configuration
 	changedOnce bool           // the configuration
 	policy      string         // of nodes that end by themselves

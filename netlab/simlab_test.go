@@ -3,8 +3,11 @@ package netlab
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/raftlab/raftlab/netlab/check"
 )
 
 func simConfig(t *testing.T, nodes int) Config {
@@ -276,5 +279,39 @@ func TestSimLabTakesAllOperations(t *testing.T) {
 	}
 	if l := seen.Linearizability; l == nil {
 		t.Error("nobody judged what clients were told")
+	}
+	for _, line := range s.trace() {
+		if strings.Contains(line, "SIG") || strings.Contains(line, "pid") {
+			t.Errorf("it has no processes, and speaks of them: %s", line)
+		}
+	}
+}
+
+// The status says how the history stands, and says the same as long as the clock
+// is held.
+func TestStatusTellsHowTheHistoryStands(t *testing.T) {
+	s := newSimTest(t, simConfig(t, 3))
+	s.waits("leader != 0")
+	if l := s.Status().Linearizability; l != nil {
+		t.Errorf("nobody has asked for anything, and it stands at %+v", l)
+	}
+	s.kv(KVOp{Op: "put", Key: "x", Value: "1"})
+	s.kv(KVOp{Op: "get", Key: "x"})
+	s.sleep(time.Second)
+	l := s.Status().Linearizability
+	if l == nil || l.Verdict != check.VerdictOK || l.Judged != 2 || l.NotJudged != 0 || l.LastJudgedNS == 0 {
+		t.Fatalf("after a put and a get it stands at %+v", l)
+	}
+	s.kv(KVOp{Op: "put", Key: "x", Value: "2"})
+	s.do(Op{Verb: "hold"})
+	s.l.history.judge(false)
+	if now := s.Status().Linearizability; *now != *l {
+		t.Errorf("held, it goes from %+v to %+v", l, now)
+	}
+	s.do(Op{Verb: "release"})
+	s.kv(KVOp{Op: "put", Key: "x", Value: "3"})
+	s.sleep(time.Second)
+	if now := s.Status().Linearizability; now.Judged != 4 || now.LastJudgedNS <= l.LastJudgedNS {
+		t.Errorf("after two more puts it stands at %+v", now)
 	}
 }

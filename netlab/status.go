@@ -37,7 +37,7 @@ func (l *lab) picture() *Status {
 	s.Term, s.Leader, s.Commit, s.Quorum, s.Config, s.Clock = c.Term, c.Leader, c.Commit, c.Quorum, c.Config, c.Clock
 	s.Partition, s.Load, s.LoadLast, s.Violations, s.LastEvent = c.Partition, c.Load, c.LoadLast, c.Violations, c.LastEvent
 	s.Faults, s.Undo, s.Restart = c.Faults, c.Undo, c.Restart
-	s.Breaks, s.Chaos = c.Breaks, c.Chaos
+	s.Breaks, s.Chaos, s.Linearizability = c.Breaks, c.Chaos, c.Linearizability
 	for _, m := range l.members {
 		s.Nodes = append(s.Nodes, m.shown(raft.Time(c.Clock.LabNS)))
 	}
@@ -61,6 +61,7 @@ func (l *lab) change() *LabChange {
 	c.Quorum = majority(len(c.Config.Voters))
 	c.Load, c.LoadLast = l.workload.status()
 	c.Chaos = l.nemesis.status()
+	c.Linearizability = l.stood
 	for _, m := range l.members {
 		c.Term, c.Commit = max(c.Term, m.status.Term), max(c.Commit, m.status.Commit)
 	}

@@ -45,6 +45,18 @@ type Status struct {
 
 	Breaks []BreakStatus `json:"breaks,omitempty"` // the breakpoints, in the order they were set
 	Chaos  *ChaosStatus  `json:"chaos,omitempty"`  // while a nemesis is at work
+
+	// Linearizability is how what clients were told stands (§8), nil before any of
+	// it was judged. While the clock is held it does not change.
+	Linearizability *Standing `json:"linearizability,omitempty"`
+}
+
+// Standing is how the history of the lab's clients stands; a check tells all of it.
+type Standing struct {
+	Verdict      string `json:"verdict"` // check.VerdictOK and others
+	Judged       uint64 `json:"judged"`  // operations
+	NotJudged    uint64 `json:"not_judged"`
+	LastJudgedNS int64  `json:"last_judged_ns"` // lab time of the last answer that was judged
 }
 
 // ConfigStatus is the newest configuration the leader has, or the node of the
@@ -628,6 +640,8 @@ type LabChange struct {
 
 	Breaks []BreakStatus `json:"breaks,omitempty"`
 	Chaos  *ChaosStatus  `json:"chaos,omitempty"`
+
+	Linearizability *Standing `json:"linearizability,omitempty"`
 }
 
 // Apply folds u into s. It replaces elements and never writes through what u
@@ -644,7 +658,7 @@ func (s *Status) Apply(u Update) {
 		s.Restart = c.Restart
 		s.Faults, s.Undo = c.Faults, c.Undo
 		s.Violations, s.LastEvent, s.Breaks = c.Violations, c.LastEvent, c.Breaks
-		s.Chaos = c.Chaos
+		s.Chaos, s.Linearizability = c.Chaos, c.Linearizability
 	}
 	if len(u.Gone) > 0 {
 		s.Nodes = slices.DeleteFunc(s.Nodes, func(n NodeStatus) bool { return slices.Contains(u.Gone, n.ID) })

@@ -27,7 +27,11 @@ func drawBroken(pn pane, broken []netlab.Violation) {
 func (m *model) broken(tea.KeyMsg) tea.Cmd {
 	v := m.pic.lab.status.Violations
 	if len(v) == 0 {
-		m.say("no promise of Raft was broken as far as was seen; \"check\" tells what was looked at")
+		s := "no promise of Raft was broken as far as was seen"
+		if told := standingText(m.pic.lab.status.Linearizability); told != "" {
+			s += ", " + told
+		}
+		m.say(s + "; \"check\" tells what was looked at")
 		return nil
 	}
 	m.ui.overlay, m.ui.scroll = overlayText, 0

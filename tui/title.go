@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/check"
 	"github.com/raftlab/raftlab/netlab/explain"
 )
 
@@ -31,6 +33,9 @@ func drawTitle(p *picture, pn pane) {
 	lab := len(parts)
 	add(0, "raftlab "+st.Lab, strong)
 	if p.lab.known {
+		if st.Engine == netlab.EngineSim {
+			add(4, "SIM", strong)
+		}
 		nodes := plural(len(st.Nodes), "node", "nodes")
 		if n := len(p.config.Learners); n > 0 {
 			nodes += " (" + plural(n, "learner", "learners") + ")"
@@ -82,10 +87,13 @@ func drawTitle(p *picture, pn pane) {
 		if st.Profile != "" && st.Profile != "lan" {
 			add(9, st.Profile, plain)
 		}
+		if s := standingText(st.Linearizability); s != "" {
+			add(11, s, plain)
+		}
 	}
 	right := p.clockState()
 	room := pn.w - 2 - 2 - textWidth(right)
-	for drop := 10; drop > 0 && segmentsWidth(parts) > room; drop-- {
+	for drop := 11; drop > 0 && segmentsWidth(parts) > room; drop-- {
 		kept := parts[:0]
 		for _, s := range parts {
 			if s.drop == drop {
@@ -110,6 +118,18 @@ func drawTitle(p *picture, pn pane) {
 		state = alarm
 	}
 	pn.right(pn.w-1, 0, right, state)
+}
+
+// standingText says how what clients were told stands: "312 operations linearizable".
+// One that is not is a promise broken, and told as such.
+func standingText(l *netlab.Standing) string {
+	switch {
+	case l == nil || l.Verdict == check.VerdictViolated:
+		return ""
+	case l.Verdict == check.VerdictOK:
+		return plural(int(l.Judged), "operation", "operations") + " linearizable"
+	}
+	return strconv.FormatUint(l.Judged, 10) + " of " + plural(int(l.Judged+l.NotJudged), "operation", "operations") + " judged"
 }
 
 func unsafeShort(rules int) string {
@@ -210,7 +230,7 @@ func (p *picture) netText() string {
 			sameLoss = sameLoss && (lossy == 0 || loss == l.Loss)
 			lossy, loss = lossy+1, l.Loss
 		}
-		if shown := count1(l.DelayMS > 0) + count1(l.Loss > 0); len(linkParts(l)) > shown {
+		if shown := count1(l.DelayMS > 0) + count1(l.Loss > 0) + count1(l.Cut); len(linkParts(l)) > shown {
 			other++
 		}
 	}

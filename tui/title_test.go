@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/raftlab/raftlab/netlab"
+	"github.com/raftlab/raftlab/netlab/check"
 )
 
 // That rules of Raft are switched off is said in words at every size, whatever
@@ -53,6 +54,37 @@ func TestTitleNamesCuts(t *testing.T) {
 		title, _, _ := strings.Cut(picture, "\n")
 		if !strings.Contains(title, "SPLIT 3|2") || !strings.Contains(title, "1 CUT") {
 			t.Errorf("%d columns: %q names no partition or no cut", w, title)
+		}
+	}
+}
+
+// A simulated lab says so, and what clients were told is judged where there is room
+// to say it.
+func TestTitleTellsOfSimulationAndHistory(t *testing.T) {
+	lab := func() (netlab.Update, netlab.Update) {
+		first, second := split()
+		first.Status.Engine = netlab.EngineSim
+		second.Lab.Linearizability = &netlab.Standing{Verdict: check.VerdictOK, Judged: 1312}
+		return first, second
+	}
+	for _, w := range []int{80, 120, 200} {
+		picture := ansi.Strip(draw(scene(lab), look{w: w, h: 24, ascii: true}, nil))
+		title, _, _ := strings.Cut(picture, "\n")
+		if w > 80 && !strings.Contains(title, "SIM") || w == 200 && !strings.Contains(title, "1312 operations linearizable") {
+			t.Errorf("%d columns: the title is %q", w, title)
+		}
+	}
+	for _, x := range []struct {
+		standing *netlab.Standing
+		want     string
+	}{
+		{nil, ""},
+		{&netlab.Standing{Verdict: check.VerdictOK, Judged: 1}, "1 operation linearizable"},
+		{&netlab.Standing{Verdict: check.VerdictUnknown, Judged: 3, NotJudged: 2}, "3 of 5 operations judged"},
+		{&netlab.Standing{Verdict: check.VerdictViolated, Judged: 3}, ""},
+	} {
+		if got := standingText(x.standing); got != x.want {
+			t.Errorf("%+v is told as %q, want %q", x.standing, got, x.want)
 		}
 	}
 }

@@ -535,17 +535,26 @@ func (h *History) Report() Linearizability {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("%d times a key had more than %d operations without a moment at which none was open: what would contradict only across such a place is not seen", r.Gaps, windowMax))
 	}
 	slices.SortFunc(r.Reasons, cmp.Compare[string])
-	switch {
-	case r.Violated > 0:
-		r.Verdict = VerdictViolated
-	case r.Undecided > 0 || r.NotJudged > 0:
-		r.Verdict = VerdictUnknown
-	case r.Judged > 0:
-		r.Verdict = VerdictOK
-	default:
-		r.Verdict = VerdictNothing
-	}
+	r.Verdict = r.verdict()
 	return r
+}
+
+// Standing is the verdict and the counts of a report alone, which take no time
+// however many keys there are.
+func (h *History) Standing() (verdict string, judged, notJudged uint64, lastNS int64) {
+	return h.sum.verdict(), h.sum.Judged, h.sum.Undecided + h.sum.NotJudged, h.sum.LastJudgedNS
+}
+
+func (l *Linearizability) verdict() string {
+	switch {
+	case l.Violated > 0:
+		return VerdictViolated
+	case l.Undecided > 0 || l.NotJudged > 0:
+		return VerdictUnknown
+	case l.Judged > 0:
+		return VerdictOK
+	}
+	return VerdictNothing
 }
 
 func plural(n int, word string) string {
