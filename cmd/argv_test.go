@@ -62,7 +62,7 @@ func TestWrongFlagsAreErrors(t *testing.T) {
 		{"events -fx", "unknown flag -fx of events"},
 		{"stauts", `unknown command "stauts"; did you mean status?`},
 		{"xyzzy", `unknown command "xyzzy"`},
-		{"bench lod", `bench has no "lod", only: load, proxy; did you mean load?`},
+		{"bench lod", `bench has no "lod", only: load, proxy, sim; did you mean load?`},
 	} {
 		_, err := parseLine(verbs(), words(tc.line))
 		if err == nil || err.Error() != tc.want {
