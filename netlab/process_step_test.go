@@ -27,12 +27,18 @@ var heldFor = flag.Duration("held", 3*time.Second, "how long TestHeldLabStands l
 // stepOn goes one step, and fails if it moves anybody but the one who takes it.
 func (s *started) stepOn(t *testing.T) *Step {
 	t.Helper()
-	before := s.see(t)
+	step, _ := s.stepFrom(t, s.see(t))
+	return step
+}
+
+// stepFrom is stepOn for who has the status before it, and wants the one after.
+func (s *started) stepFrom(t *testing.T, before *Status) (step *Step, after *Status) {
+	t.Helper()
 	res := s.does(t, Op{Verb: "step"})
 	if len(res.Steps) != 1 || res.Until != nil {
 		t.Fatalf("one step is %+v", res)
 	}
-	step, after := &res.Steps[0], s.see(t)
+	step, after = &res.Steps[0], s.see(t)
 	for i := range after.Nodes {
 		n, was := after.Nodes[i], before.Nodes[i]
 		was.SeenNS = n.SeenNS // each step asks everybody what waits
@@ -49,7 +55,7 @@ func (s *started) stepOn(t *testing.T) *Step {
 			t.Fatalf("%q at S%d makes something happen elsewhere: %+v", step.Text, step.Node, e)
 		}
 	}
-	return step
+	return step, after
 }
 
 // oneMove fails unless the network moved as a step says: at most one frame came
