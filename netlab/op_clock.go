@@ -84,6 +84,9 @@ func (l *lab) stand(ctx context.Context) (late int) {
 	}
 	l.tellClock(l.clock.Setting())
 	l.touchLab()
+	// What faults have done by this time, and which are over, is told now.
+	l.endFaults()
+	l.tellHeld()
 	for _, id := range all { // what is known of them is of this time, and stays so
 		if m := l.member(id); m != nil {
 			m.status.SeenNS = int64(at)
