@@ -64,11 +64,14 @@ func (c *call) tellCheck(r *netlab.CheckReport) error {
 // checkError is the error of a report that is not all well, nil of one that is.
 func checkError(r *netlab.CheckReport) error {
 	if n := len(r.Violations); n > 0 {
-		broken := netlab.Errorf(netlab.ExitCheck, "%s of Raft broken", plural(n, "promise"))
+		broken := netlab.Errorf(netlab.ExitCheck, "a promise of Raft is broken")
+		if n > 1 {
+			broken = netlab.Errorf(netlab.ExitCheck, "promises of Raft are broken, %d times", n)
+		}
 		if r.Stopped {
 			return broken.WithHint("raftlab check --html FILE draws what clients saw; raftlab log --disk DIR shows a node's log")
 		}
-		return broken.WithHint("raftlab events shows what happened before, by the numbers above")
+		return broken.WithHint("raftlab events -v shows what happened before, by the numbers above")
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ func eventsVerb() *verb {
 			&cli.StringSliceFlag{Name: "kind", Usage: "`KIND,..` only events of these kinds"},
 		},
 		about: `Routine events, such as appends under load, are left out of the table; -v shows
-them too, and so does --kind; -o json and jsonl always do. With -f alone it starts
-now. The kinds are role timeout term vote elected append truncate refuse commit
+them too, all with their numbers, and so does --kind, without; -o json and jsonl always
+do. With -f alone it starts now. The kinds are role timeout term vote elected append truncate refuse commit
 config snapshot transfer read process fault clock client break note violation.`,
 		examples: []example{
 			{"raftlab events --since 10s", "the last ten seconds of lab time"},
@@ -147,6 +147,9 @@ func (p *eventPrinter) print(events []netlab.Event) error {
 		case c.format == formatName || c.quiet():
 			fmt.Fprintln(&b, e.ID)
 		case !e.Minor || c.Bool("verbose") || len(p.kinds) > 0:
+			if c.Bool("verbose") { // as a check names them
+				fmt.Fprintf(&b, "%6d  ", e.ID)
+			}
 			b.WriteString(eventLine(e, c.style) + "\n")
 		}
 	}
