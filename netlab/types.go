@@ -231,7 +231,7 @@ type LinkStatus struct {
 	Sent      uint64  `json:"sent"`
 	Delivered uint64  `json:"delivered"`
 	Dropped   uint64  `json:"dropped"`
-	FlightNS  int64   `json:"flight_ns"` // median of the last frames delivered, lab time; 0 when none
+	FlightNS  int64   `json:"flight_ns"` // median of the last frames delivered under these rules, lab time; 0 when none
 	OnHold    int     `json:"on_hold"`   // those of Held that wait until somebody lets them go
 	Copies    uint64  `json:"copies"`    // frames that the network made: duplicates, and those sent once more by hand
 	Set       string  `json:"set"`       // what is set on it, in the words of the command line

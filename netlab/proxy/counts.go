@@ -15,7 +15,7 @@ type LinkCounters struct {
 	Dropped   uint64
 	Waiting   int           // Sent or Copies, and neither delivered nor dropped yet
 	Held      int           // of those, the ones that wait until somebody lets them go
-	Flight    raft.Duration // median of the last frames delivered; 0 when there is none
+	Flight    raft.Duration // median of the last frames delivered under these rules; 0 when there is none
 }
 
 // Links returns the counters of all links, by From and then To, appended to dst.
@@ -40,22 +40,32 @@ type counts struct {
 	sent, copies, delivered, dropped uint64
 
 	flights [32]raft.Duration // of the last frames delivered
-	median  raft.Duration     // of flights, when the link had delivered upTo
+	since   raft.Time         // when the rules were set; flights are of frames that left since
+	known   uint64            // how many those were
+	median  raft.Duration     // of flights, when known was upTo
 	upTo    uint64
 }
 
-func (c *counts) arrived(flight raft.Duration) {
-	c.flights[c.delivered%uint64(len(c.flights))] = flight
+// anew forgets how long frames took, those under way, too: under other rules it
+// says nothing.
+func (c *counts) anew(now raft.Time) { c.since, c.known, c.median, c.upTo = now, 0, 0, 0 }
+
+func (c *counts) arrived(left, now raft.Time) {
 	c.delivered++
+	if left < c.since {
+		return
+	}
+	c.flights[c.known%uint64(len(c.flights))] = raft.Duration(now - left)
+	c.known++
 }
 
 func (c *counts) flight() raft.Duration {
-	if c.upTo == c.delivered {
+	if c.upTo == c.known {
 		return c.median
 	}
 	sorted := c.flights
-	n := min(c.delivered, uint64(len(sorted)))
+	n := min(c.known, uint64(len(sorted)))
 	slices.Sort(sorted[:n])
-	c.median, c.upTo = sorted[n/2], c.delivered
+	c.median, c.upTo = sorted[n/2], c.known
 	return c.median
 }

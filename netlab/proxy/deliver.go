@@ -151,7 +151,7 @@ func (l *lane) settle(frames []Frame, written int, err error) {
 		end += f.Bytes
 		if err == nil || end <= written {
 			f.arrived(now)
-			l.counts.arrived(raft.Duration(now - f.Left))
+			l.counts.arrived(f.Left, now)
 		} else {
 			l.stop(frames[i:i+1], now, v)
 		}

@@ -79,6 +79,7 @@ func (l *lane) setRules(r link.Rules) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.link.SetRules(r)
+	l.counts.anew(l.proxy.clock.Now())
 	l.freeHeld(r)
 	l.bar()
 }

@@ -171,13 +171,13 @@ func TestFlightIsTheMedianOfTheLast(t *testing.T) {
 		t.Errorf("of none: %d", got)
 	}
 	for _, x := range []raft.Duration{5, 1, 9} {
-		c.arrived(x)
+		c.arrived(0, raft.Time(x))
 	}
 	if got := c.flight(); got != 5 {
 		t.Errorf("of 5, 1, 9: %d", got)
 	}
 	for range len(c.flights) {
-		c.arrived(7)
+		c.arrived(0, 7)
 	}
 	if got := c.flight(); got != 7 {
 		t.Errorf("after as many 7s as are kept: %d", got)

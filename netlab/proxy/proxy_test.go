@@ -85,6 +85,17 @@ func TestDelayedFrameArrivesWhenItIsDue(t *testing.T) {
 	if c := w.counters(1, 2); c.Flight != raft.Duration(20*ms) {
 		t.Errorf("median flight %v, want 20 ms", time.Duration(c.Flight))
 	}
+	// Under other rules that says nothing any more, nor does what left before.
+	s.send(1)
+	w.waiting(1, 2, 1)
+	w.at(22 * ms)
+	w.rules(1, 2, link.Rules{})
+	w.at(42 * ms)
+	w.nodes[2].wants(1, 2)
+	w.record(1, 2, 2, true)
+	if c := w.counters(1, 2); c.Flight != 0 {
+		t.Errorf("median flight %v of frames that left under other rules", time.Duration(c.Flight))
+	}
 }
 
 // A delay taken off a link does not let later frames overtake those under way.

@@ -51,7 +51,7 @@ type LinkCounters struct {
 	Dropped   uint64
 	Waiting   int           // Sent or Copies, and neither delivered nor dropped yet
 	Held      int           // of those, the ones that wait until somebody lets them go
-	Flight    raft.Duration // median of the last frames delivered; 0 when there is none
+	Flight    raft.Duration // median of the last frames delivered under these rules; 0 when there is none
 }
 
 // Action is what can be done to one frame that waits.
@@ -76,11 +76,13 @@ type lane struct {
 	dropped   uint64
 	held      int
 	flights   [32]raft.Duration // of the last frames delivered
+	since     raft.Time         // when the rules were set; flights are of frames that left since
+	known     uint64            // how many those were
 }
 
 // flight is the median of the last frames' flights.
 func (l *lane) flight() raft.Duration {
-	n := min(l.delivered, uint64(len(l.flights)))
+	n := min(l.known, uint64(len(l.flights)))
 	if n == 0 {
 		return 0
 	}
@@ -288,7 +290,10 @@ func (w *World) land(ref uint32, seq uint64) {
 	if f.held { // for a time that is over
 		l.held--
 	}
-	l.flights[l.delivered%uint64(len(l.flights))] = raft.Duration(w.now - f.left)
+	if f.left >= l.since {
+		l.flights[l.known%uint64(len(l.flights))] = raft.Duration(w.now - f.left)
+		l.known++
+	}
 	l.delivered++
 	w.finish(f, "", 0)
 	m, damaged := f.m, f.damage
@@ -381,8 +386,9 @@ func (w *World) Reset(from, to raft.NodeID) {
 }
 
 // setRules sets the rules, and lets go what no fault holds any more.
-func (l *lane) setRules(r link.Rules) {
+func (l *lane) setRules(now raft.Time, r link.Rules) {
 	l.link.SetRules(r)
+	l.since, l.known = now, 0 // how long frames took says nothing under other rules
 	if l.held == 0 {
 		return
 	}

@@ -312,6 +312,6 @@ func (w *World) SetRules(from, to raft.NodeID, r link.Rules) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	l.setRules(r)
+	l.setRules(w.now, r)
 	return nil
 }
