@@ -218,7 +218,7 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 		end -= textWidth(more) + 2
 	}
 	if r.Kind == netlab.EventViolation {
-		text = "!! " + text
+		text = "!! " + p.violationText(r.Event, end-x)
 	}
 	if r.Line != "" {
 		you := "(you: " + commandLine(r.Line) + ")"
@@ -234,6 +234,19 @@ func drawEvent(p *picture, pn pane, r eventRow, whoWidth int, picked bool) {
 		text = fit(text, end-x-textWidth(also)) + also
 	}
 	pn.text(x, 0, fit(text, end-x), st)
+}
+
+// violationText is what a violation's event says. Where there is no room for the
+// promise and what broke it, the latter counts.
+func (p *picture) violationText(e *netlab.Event, w int) string {
+	if textWidth("!! "+e.Text) > w {
+		for i := range p.lab.status.Violations {
+			if v := &p.lab.status.Violations[i]; v.Event == e.ID {
+				return v.Headline()
+			}
+		}
+	}
+	return e.Text
 }
 
 // markOf is the letter of an event on the tape, 0 for none.
