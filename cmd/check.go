@@ -149,11 +149,13 @@ func some(n uint64) string {
 
 // unknownLine is "S2 00:12.345-00:12.360  killed: …".
 func unknownLine(x *netlab.UnknownCheck) string {
-	when := labTime(x.FromNS)
-	if x.ToNS > x.FromNS {
-		when += " to " + labTime(x.ToNS)
+	line := clean(x.Reason)
+	switch {
+	case x.ToNS > x.FromNS:
+		line = labTime(x.FromNS) + " to " + labTime(x.ToNS) + "  " + line
+	case x.FromNS > 0: // of disks it is at no time
+		line = labTime(x.FromNS) + "  " + line
 	}
-	line := when + "  " + clean(x.Reason)
 	if x.Node != 0 {
 		line = nodeName(x.Node) + "  " + line
 	}

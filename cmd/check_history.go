@@ -95,7 +95,7 @@ func storedText(s *netlab.StoredCheck, st style) string {
 	b.WriteString("A log may reach further back than its snapshot: segments are removed as a whole.\n")
 	for _, n := range s.Nodes {
 		if n.Problem != "" {
-			fmt.Fprintf(&b, "%s: %s\n", nodeName(n.Node), clean(n.Problem))
+			b.WriteString(clean(n.Problem) + "\n") // it names the node
 		}
 		for _, note := range n.Notes {
 			fmt.Fprintf(&b, "%s: %s\n", nodeName(n.Node), clean(note))

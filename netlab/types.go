@@ -477,7 +477,7 @@ type Config struct {
 // nodes (3, S3, leader, followers, dead, random, all) and links ("1 2", "1 to 2",
 // "1", "all") are resolved by the lab when it acts.
 type Op struct {
-	Verb    string        `json:"verb"` // kill restart pause resume wipe elect add remove members transfer snapshot partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note
+	Verb    string        `json:"verb"` // kill restart stop pause resume wipe disk clock elect add remove members transfer snapshot partition cut slow lose duplicate reorder corrupt throttle reset blackhole frame heal undo hold release speed step break load note chaos
 	Nodes   []string      `json:"nodes,omitempty"`
 	Sides   [][]string    `json:"sides,omitempty"` // partition
 	Links   []string      `json:"links,omitempty"` // heal, frame, and what sets a fault on links: the words of LINKS
