@@ -35,9 +35,17 @@ func (m *model) broken(tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	m.ui.overlay, m.ui.scroll = overlayText, 0
-	m.ui.textTitle = plural(len(v), "PROMISE BROKEN", "PROMISES BROKEN")
+	m.ui.textTitle = brokenTitle(len(v))
 	m.ui.text = m.pic.brokenText(min(m.pic.look.w-4, 96))
 	return nil
+}
+
+// brokenTitle counts: one promise may have been broken many times.
+func brokenTitle(n int) string {
+	if n == 1 {
+		return "PROMISE BROKEN"
+	}
+	return "PROMISE BROKEN x" + strconv.Itoa(n)
 }
 
 // brokenText tells of all that was broken, in lines of w columns.

@@ -57,7 +57,7 @@ func drawTitle(p *picture, pn pane) {
 		}
 		add(4, "commit "+strconv.FormatUint(st.Commit, 10), plain)
 		if n := len(st.Violations); n > 0 {
-			parts = append(parts, segment{"!! " + plural(n, "PROMISE BROKEN", "PROMISES BROKEN"), alarm, 1, "!! BROKEN"})
+			parts = append(parts, segment{"!! " + brokenTitle(n), alarm, 1, "!! BROKEN"})
 		}
 		if p.quorumLost() {
 			add(1, "!! NO QUORUM", alarm)
