@@ -114,9 +114,6 @@ func (v View) clauses() []clause {
 	if len(v.Nodes) == 0 {
 		return append(out, say("The lab has no nodes."))
 	}
-	if len(v.Unsafe) > 0 {
-		out = append(out, say("Unsafe on purpose: %s.", strings.Join(v.Unsafe, ", ")))
-	}
 	if len(v.Config.Voters) == 0 {
 		for _, n := range v.Nodes {
 			v.Config.Voters = append(v.Config.Voters, n.ID)
@@ -124,7 +121,12 @@ func (v View) clauses() []clause {
 		v.Committed = true
 	}
 	leaders := v.leaders()
-	if len(leaders) > 0 && v.reach(leaders[0]).won() {
+	leads := len(leaders) > 0 && v.reach(leaders[0]).won()
+	if len(v.Unsafe) > 0 {
+		// Why nobody leads is worth more of a short line than the names of the rules.
+		out = append(out, clause{text: fmt.Sprintf("Unsafe on purpose: %s.", strings.Join(v.Unsafe, ", ")), shown: !leads})
+	}
+	if leads {
 		return append(out, v.led(leaders)...)
 	}
 	return append(out, v.leaderless(leaders)...)

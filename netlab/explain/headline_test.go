@@ -225,6 +225,10 @@ func TestLineFits(t *testing.T) {
 		}), 78, "S1 died 310 ms ago. S2 and S4 stand in term 8: 2 to 2 votes, 3 needed."},
 		{"what is unsafe is said also where there is little room", lab(func(v *View) { v.Unsafe = []string{"vote-twice"} }), 50,
 			"Unsafe on purpose: vote-twice."},
+		{"why nobody leads comes before what is unsafe", lab(func(v *View) {
+			v.Unsafe = []string{"vote-twice"}
+			v.Nodes[0].Dead, v.Nodes[1].Dead, v.Nodes[2].Dead = true, true, true
+		}), 78, "S1 died 1.0 s ago. No leader is possible: 2 of 5 nodes run, 3 are needed."},
 		{"a joint configuration in few words", joint(func(v *View) {
 			v.Nodes[0].Peers = []raft.Progress{{ID: 2, Match: 40}, {ID: 4, Match: 40}}
 		}), 100, "S1 leads term 7, all 5 nodes follow. Joint: C_old,new is on 2 of 3 old and 3 of 5 new."},
