@@ -88,6 +88,12 @@ func drawMixed(d *dice, w *Draw) {
 	if d.coin() {
 		c.SnapshotBytes = netlab.SnapshotBytesMin
 	}
+	switch d.below(4) {
+	case 0: // quick, so that there is less between two things that go wrong
+		c.Heartbeat, c.ElectionMin, c.ElectionMax = 20*time.Millisecond, 60*time.Millisecond, 120*time.Millisecond
+	case 1: // all about the same, so that many stand at once
+		c.Heartbeat, c.ElectionMin, c.ElectionMax = 50*time.Millisecond, 150*time.Millisecond, 155*time.Millisecond
+	}
 	w.Load = load(oneOf[float64](d, 20, 50, 150), oneOf(d, 1, 3, 6), oneOf(d, 1, 3, 10))
 	w.Chaos = netlab.ChaosOptions{
 		Every: oneOf[time.Duration](d, 50, 100, 250) * time.Millisecond, Hard: 1 + d.below(5), Most: 1 + d.below(c.Nodes), Kinds: some(d, harmless()),
