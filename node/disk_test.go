@@ -318,7 +318,7 @@ func (l *fakeLab) lastOnDisk(id raft.NodeID) raft.Index {
 	return found.LastIndex
 }
 
-// ack puts until one is acknowledged, and returns its index.
+// ack fails unless a put is acknowledged, and returns its index.
 func (l *fakeLab) ack(c *testClient, key string) raft.Index {
 	l.t.Helper()
 	got := c.put(key, "1")
@@ -376,6 +376,7 @@ func TestDiskThatRefusesEndsTheNode(t *testing.T) {
 	}{{wire.DiskFail, syscall.EIO, "input/output error"}, {wire.DiskFull, syscall.ENOSPC, "the disk is full: write "}} {
 		t.Run(string(test.fault), func(t *testing.T) {
 			l := startLab(t, 3)
+			l.steady()
 			n := l.leader()
 			c := l.dial(n)
 			before := l.ack(c, "a")
@@ -390,6 +391,7 @@ func TestDiskThatRefusesEndsTheNode(t *testing.T) {
 			if last := l.lastOnDisk(n.id); last < before {
 				t.Errorf("its log ends at %d, %d was acknowledged", last, before)
 			}
+			l.setClock(1, false)
 			l.start(n.id)
 			if got := l.dial(l.leader()).get("a", wire.ReadLog); string(got.Value) != "1" {
 				t.Errorf("a is %+v", got)
