@@ -12,6 +12,9 @@ import (
 // Effect is what an operation that sets a fault on links does to their frames.
 // Its error is an *Error of code 2.
 func (op *Op) Effect() (link.Effect, error) {
+	if err := op.checkFigures(); err != nil {
+		return nil, err
+	}
 	switch op.Verb {
 	case "cut":
 		return link.Cut{}, nil
@@ -35,6 +38,34 @@ func (op *Op) Effect() (link.Effect, error) {
 		return link.Hold{}, nil
 	}
 	return nil, Errorf(ExitUsage, "%s sets no fault on links", quote(op.Verb)).WithHint("raftlab help faults")
+}
+
+// figures are the fields, by their names in JSON, that say how strong a fault on
+// links is.
+var figures = map[string][]string{
+	"slow": {"delay", "jitter", "distribution", "table"}, "lose": {"loss", "burst"}, "duplicate": {"share", "delay"},
+	"reorder": {"share", "delay"}, "corrupt": {"share"}, "throttle": {"bytes", "burst"},
+}
+
+// checkFigures refuses figures that the fault does not have: who gives them, and
+// not its own, would take a fault away where one was to be set.
+func (op *Op) checkFigures() error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"delay", op.Delay != 0}, {"jitter", op.Jitter != 0}, {"distribution", op.Distribution != ""}, {"table", len(op.Table) > 0},
+		{"loss", op.Loss != 0}, {"share", op.Share != 0}, {"burst", op.Burst != 0}, {"bytes", op.Bytes != 0},
+	} {
+		if takes := figures[op.Verb]; f.set && !slices.Contains(takes, f.name) {
+			what := "no figures"
+			if len(takes) > 0 {
+				what = strings.Join(takes, ", ")
+			}
+			return Errorf(ExitUsage, "%s has %s, and nothing in %s", op.Verb, what, f.name).WithHint("raftlab help %s", op.Verb)
+		}
+	}
+	return nil
 }
 
 // delay is how long frames take; 0 takes a delay away.

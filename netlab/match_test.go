@@ -157,7 +157,12 @@ func TestAnySequenceOfFaults(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "ops") {
 			op := Op{Verb: rapid.SampledFrom(verbs).Draw(t, "verb"), Links: []string{links.Draw(t, "links")}}
 			share := float64(rapid.IntRange(0, 3).Draw(t, "share")) / 4
-			op.Loss, op.Share = share, share
+			switch op.Verb {
+			case "lose":
+				op.Loss = share
+			case "corrupt":
+				op.Share = share
+			}
 			if rapid.Bool().Draw(t, "limited") && op.Verb != "heal" {
 				op.Match = &Match{Term: uint64(rapid.IntRange(1, 2).Draw(t, "term"))}
 			}

@@ -172,6 +172,8 @@ func TestOperationsThatCannotBe(t *testing.T) {
 		{"all on one side", Op{Verb: "partition", Sides: [][]string{{"all"}}}, ExitUsage, "with all 5 nodes on one side there is nothing to part", "partition 2 4"},
 		{"no side", Op{Verb: "partition"}, ExitUsage, "a partition names no node", "partition 2 4"},
 		{"more than all is lost", Op{Verb: "lose", Links: []string{"1"}, Loss: 1.5}, ExitUsage, "a link loses 0 to 100 % of its frames, not 150 %", "raftlab lose 1 5%"},
+		{"a loss in the wrong field", Op{Verb: "lose", Links: []string{"1"}, Share: 0.2}, ExitUsage, "lose has loss, burst, and nothing in share", "raftlab help lose"},
+		{"a cut by half", Op{Verb: "cut", Links: []string{"1"}, Share: 0.5}, ExitUsage, "cut has no figures, and nothing in share", "raftlab help cut"},
 		{"an hour back", Op{Verb: "slow", Links: []string{"1"}, Delay: -time.Hour}, ExitUsage, "a link's delay is 0 to", "raftlab slow 1 20ms"},
 		{"a clock that stands by rate", Op{Verb: "speed"}, ExitUsage, "the lab clock runs at 0.001 to 1000 times real time, not 0", "raftlab hold"},
 		{"a clock too fast", Op{Verb: "speed", Rate: 1001}, ExitUsage, "not 1001", "raftlab speed 0.1"},
